@@ -1,0 +1,1 @@
+//! Content-addressed objects by SHA-256.

@@ -1,0 +1,1 @@
+//! Typed records, transactions, migrations and the lineage graph on SurrealDB.

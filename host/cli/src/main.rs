@@ -1,0 +1,3 @@
+//! Modelyard in one binary: server and command line.
+
+fn main() {}

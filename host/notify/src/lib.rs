@@ -1,0 +1,1 @@
+//! Subscriptions, the outbox, email and webhooks.

@@ -1,0 +1,1 @@
+//! Validate, compile, snapshot, pool and call WebAssembly components.

@@ -1,0 +1,1 @@
+//! Cron schedules as durable records, one firing per tick.

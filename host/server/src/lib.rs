@@ -1,0 +1,1 @@
+//! HTTP: native REST, the Open Inference Protocol, metrics and the web console.

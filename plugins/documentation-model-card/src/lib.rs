@@ -1,0 +1,1 @@
+//! Writes model cards in the Hugging Face format and as HTML.

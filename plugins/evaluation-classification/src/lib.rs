@@ -1,0 +1,1 @@
+//! Measures classifiers: metrics, curves, calibration, slices.

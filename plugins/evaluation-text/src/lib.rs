@@ -1,0 +1,1 @@
+//! Compares texts with reference texts.

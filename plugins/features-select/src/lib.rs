@@ -1,0 +1,1 @@
+//! Ranks features by variance, correlation, mutual information, chi-squared or model importance.

@@ -1,0 +1,1 @@
+//! Imputes, scales, encodes, hashes, buckets and splits dates.

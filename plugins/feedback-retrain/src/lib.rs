@@ -1,0 +1,1 @@
+//! Turns findings and labels into retraining and a challenger.

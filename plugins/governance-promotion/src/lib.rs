@@ -1,0 +1,1 @@
+//! Checks a version against the promotion policy.

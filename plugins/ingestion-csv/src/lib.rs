@@ -1,0 +1,1 @@
+//! Pulls rows from CSV files (RFC 4180, optionally gzipped).

@@ -1,0 +1,1 @@
+//! Pulls rows from NDJSON and JSON arrays, from a file or a paged HTTP API.

@@ -1,0 +1,1 @@
+//! Compares two windows of data column by column.

@@ -1,0 +1,1 @@
+//! Compares realised metrics with a reference.

@@ -1,0 +1,1 @@
+//! Judges by age, traffic, performance and policy whether a version should retire.

@@ -1,0 +1,1 @@
+//! Scores gradient-boosted decision trees.

@@ -1,0 +1,1 @@
+//! Scores logistic and ridge regression.

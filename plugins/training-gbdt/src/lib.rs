@@ -1,0 +1,1 @@
+//! Trains gradient-boosted decision trees on histograms.

@@ -1,0 +1,1 @@
+//! Trains logistic and ridge regression.

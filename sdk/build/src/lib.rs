@@ -1,0 +1,1 @@
+//! Compile a plugin crate and encode it as a component.

@@ -1,1 +1,3 @@
 //! What a plugin author writes against.
+
+pub mod stats;

@@ -4,7 +4,7 @@
 //! Integers are unsigned LEB128, numbers little-endian IEEE 754 doubles, texts
 //! a length in bytes and UTF-8.
 
-use super::{malformed, Error};
+use super::{Error, malformed};
 
 /// The longest text that is read, in bytes.
 const MAX_TEXT: usize = 1 << 16;
@@ -80,7 +80,9 @@ impl<'a> Decoder<'a> {
         }
         let front: Vec<u8> = bytes.iter().take(24).copied().collect();
         let front = String::from_utf8_lossy(&front).into_owned();
-        Err(malformed(format!("an artifact of the format `{format}` is expected; this one begins with {front:?}")))
+        Err(malformed(format!(
+            "an artifact of the format `{format}` is expected; this one begins with {front:?}"
+        )))
     }
 
     /// An error at the present place.

@@ -1,7 +1,7 @@
 //! What a model answers: from raw scores to named tensors.
 
 use super::codec::{Decoder, Writer};
-use super::{Datatype, Error, Tensor, TensorData, TensorSpec, MAX_CLASSES};
+use super::{Datatype, Error, MAX_CLASSES, Tensor, TensorData, TensorSpec};
 
 /// What a model learned to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A model's input columns, and tensors read as them.
 
 use super::codec::{Decoder, Writer};
-use super::{Datatype, Error, Tensor, TensorData, TensorSpec, MAX_CATEGORIES, MAX_INPUTS};
+use super::{Datatype, Error, MAX_CATEGORIES, MAX_INPUTS, Tensor, TensorData, TensorSpec};
 
 /// What a column holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl Rows {
     /// accepted is an error that names it and says what is accepted.
     pub fn read(inputs: &[Input], tensors: &[Tensor]) -> Result<Self, Error> {
         let found = matched(inputs, tensors)?;
-        let rows = found.first().map_or(0, |tensor| length(&tensor.data));
+        let rows = found.first().map_or(0, |tensor| tensor.data.len());
         let width = inputs.len();
         let mut values = vec![0.0; rows.saturating_mul(width)];
         for (at, (input, tensor)) in inputs.iter().zip(&found).enumerate() {
@@ -139,7 +139,8 @@ fn matched<'a>(inputs: &[Input], tensors: &'a [Tensor]) -> Result<Vec<&'a Tensor
     let mut found = Vec::with_capacity(inputs.len());
     for input in inputs {
         let Some(tensor) = by_name.remove(input.name.as_str()) else {
-            let message = format!("the tensor `{}` is missing; the model takes {}", input.name, names(inputs));
+            let message =
+                format!("the tensor `{}` is missing; the model takes {}", input.name, names(inputs));
             return Err(fault(&input.name, message));
         };
         found.push(tensor);
@@ -161,7 +162,7 @@ fn names(inputs: &[Input]) -> String {
 
 fn check_shape(tensor: &Tensor, rows: usize) -> Result<(), Error> {
     let name = &tensor.name;
-    let values = length(&tensor.data);
+    let values = tensor.data.len();
     let fits = match tensor.shape.as_slice() {
         [first] | [first, 1] => usize::try_from(*first) == Ok(values),
         _ => false,
@@ -178,7 +179,9 @@ fn check_shape(tensor: &Tensor, rows: usize) -> Result<(), Error> {
     if values != rows {
         return Err(fault(
             name,
-            format!("the tensor `{name}` has {values} rows where the first has {rows}; every tensor has as many"),
+            format!(
+                "the tensor `{name}` has {values} rows where the first has {rows}; every tensor has as many"
+            ),
         ));
     }
     Ok(())
@@ -231,41 +234,10 @@ fn wrong_type(input: &Input, data: &TensorData) -> Error {
         Kind::Float | Kind::Integer => "any numeric datatype (FP64 with NaN for a missing value)",
     };
     let name = &input.name;
-    fault(name, format!("the tensor `{name}` has the datatype {}; {accepted} is accepted", datatype(data)))
-}
-
-fn datatype(data: &TensorData) -> &'static str {
-    match data {
-        TensorData::Bool(_) => "BOOL",
-        TensorData::Uint8(_) => "UINT8",
-        TensorData::Uint16(_) => "UINT16",
-        TensorData::Uint32(_) => "UINT32",
-        TensorData::Uint64(_) => "UINT64",
-        TensorData::Int8(_) => "INT8",
-        TensorData::Int16(_) => "INT16",
-        TensorData::Int32(_) => "INT32",
-        TensorData::Int64(_) => "INT64",
-        TensorData::Fp32(_) => "FP32",
-        TensorData::Fp64(_) => "FP64",
-        TensorData::Bytes(_) => "BYTES",
-    }
-}
-
-fn length(data: &TensorData) -> usize {
-    match data {
-        TensorData::Bool(v) => v.len(),
-        TensorData::Uint8(v) => v.len(),
-        TensorData::Uint16(v) => v.len(),
-        TensorData::Uint32(v) => v.len(),
-        TensorData::Uint64(v) => v.len(),
-        TensorData::Int8(v) => v.len(),
-        TensorData::Int16(v) => v.len(),
-        TensorData::Int32(v) => v.len(),
-        TensorData::Int64(v) => v.len(),
-        TensorData::Fp32(v) => v.len(),
-        TensorData::Fp64(v) => v.len(),
-        TensorData::Bytes(v) => v.len(),
-    }
+    fault(
+        name,
+        format!("the tensor `{name}` has the datatype {}; {accepted} is accepted", data.datatype().name()),
+    )
 }
 
 fn fault(tensor: &str, message: String) -> Error {

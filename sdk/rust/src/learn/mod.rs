@@ -1,17 +1,19 @@
 //! What trainers and the runners of their artifacts share.
 //!
 //! - [`codec`]: the bytes of an artifact, checked as they are read.
+//! - [`columns`]: which columns of a table a model learns from.
 //! - [`Input`] and [`Rows`]: a model's input columns, and tensors read as them.
 //! - [`Head`]: what a model answers, from scores to named tensors.
 //! - [`target`]: the column to predict, as numbers or as classes.
 
 pub mod codec;
+pub mod columns;
 mod head;
 mod inputs;
 pub mod target;
 
 pub use crate::{Datatype, Error, Signature, Tensor, TensorData, TensorSpec};
-pub use head::{sigmoid, softmax, Head, Task};
+pub use head::{Head, Task, sigmoid, softmax};
 pub use inputs::{Input, Kind, Rows};
 pub use target::Target;
 

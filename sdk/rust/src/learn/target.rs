@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Head, Task, MAX_CLASSES};
+use super::{Error, Head, MAX_CLASSES, Task};
 use crate::{Column, ColumnData};
 
 /// A target: what it is, and its value in each row.
@@ -98,7 +98,8 @@ impl Collector {
         let classes: Vec<String> = order.iter().take(5).map(|(class, _)| (*class).clone()).collect();
         match (self.task, order.len()) {
             (_, 1) => {
-                let message = format!("the target has the one class {classes:?}; there is nothing to tell apart");
+                let message =
+                    format!("the target has the one class {classes:?}; there is nothing to tell apart");
                 return Err(Error::column(name, message));
             }
             (Task::Binary, count) if count > 2 => {
@@ -127,7 +128,8 @@ impl Collector {
 /// that of validation data; `before` rows of it have gone by. A class that the
 /// head doesn't have is an error that names the row.
 pub fn values(head: &Head, column: &Column, before: usize) -> Result<Vec<f64>, Error> {
-    let ranks: BTreeMap<&str, f64> = head.classes.iter().map(String::as_str).zip((0..).map(f64::from)).collect();
+    let ranks: BTreeMap<&str, f64> =
+        head.classes.iter().map(String::as_str).zip((0..).map(f64::from)).collect();
     let value = |row: usize| -> Result<f64, Error> {
         if head.task == Task::Regression {
             return number(column, row);

@@ -1,1 +1,56 @@
 //! Validate, compile, snapshot, pool and call WebAssembly components.
+//!
+//! ```text
+//! upload ─ inspect ─▶ plugin ─ session ─▶ typed calls, one at a time
+//!                 └▶ snapshot(runner, artifact) ─▶ model ─ predict ─▶ tensors
+//!                                  features + state ─▶ transformer ─ transform ─▶ rows
+//! ```
+//!
+//! * [`Runtime::inspect`] says what an upload is, or names each import and
+//!   export that doesn't fit, before anything of it is stored, compiled or run.
+//! * Compiling and snapshotting happen in a child process ([`Worker`],
+//!   [`worker_main`]) that is killed when its time or memory is over. Code is
+//!   kept in a private cache and looked at before it is mapped.
+//! * [`Plugin::session`] is the cold path: an instance of its own, with the
+//!   [`Limits`] and [`Grants`] of one job. [`Model`] and [`Transformer`] are the
+//!   hot path: warm instances, no lock that two models share.
+//! * A call ends by itself, by its deadline, by its memory, or by one of the
+//!   other limits; [`Fault`] tells which. After a trap or a deadline the store
+//!   is thrown away. Guests give way to other work every 2 ms, so a long call
+//!   blocks no async worker and a short one never changes threads.
+//! * No capability is ambient: what a component imports is listed
+//!   ([`Capability`]), and a session refuses one that isn't granted.
+
+mod bindings;
+mod cache;
+mod call;
+pub mod check;
+mod child;
+mod contract;
+mod engine;
+mod error;
+mod grants;
+mod host;
+mod inspect;
+mod kind;
+mod model;
+mod options;
+mod plugin;
+mod pool;
+mod runtime;
+mod session;
+mod transformer;
+pub mod types;
+mod worker;
+
+pub use error::{CallError, Direction, Error, Fault, Log, LogLine, Misfit};
+pub use grants::{BatchSource, Grants, Object, Objects, Progress, Tables};
+pub use inspect::{Inspection, digest};
+pub use kind::{Capability, Kind, UnknownKind};
+pub use model::{Model, ModelOptions, Stats, Timings};
+pub use options::{CompileLimits, Limits, Options, Worker};
+pub use plugin::Plugin;
+pub use runtime::{Fetch, Runtime, Source};
+pub use session::{Session, Usage};
+pub use transformer::Transformer;
+pub use worker::worker_main;

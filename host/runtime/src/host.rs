@@ -20,10 +20,12 @@ const TABLE_ELEMENTS: usize = 1_000_000;
 const RANDOM: u64 = 64 << 10;
 
 /// An object that a guest holds open.
-pub(crate) struct OpenObject(Box<dyn Object>);
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct OpenObject(Box<dyn Object>);
 
 /// A table that a guest is reading.
-pub(crate) struct OpenReader {
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct OpenReader {
     source: Box<dyn BatchSource>,
     schema: Vec<Field>,
     rows: u64,

@@ -1,0 +1,44 @@
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Something that is kept in a table of its own.
+pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The table's name: letters, digits and underscores.
+    const TABLE: &'static str;
+    /// The table's indexes; changing this list changes them when the table is next defined.
+    const INDEXES: &'static [Index] = &[];
+
+    /// The record's identity within its table: any text, unicode, slashes and quotes included.
+    fn id(&self) -> String;
+}
+
+/// One index of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// The fields, outermost first; nested ones as `a.b`.
+    pub fields: &'static [&'static str],
+    /// Whether two records may not have the same values. Records that have none
+    /// of the fields (absent or null) are not held to it.
+    pub unique: bool,
+}
+
+impl Index {
+    /// An index that makes looking up and ordering by these fields fast.
+    pub const fn on(fields: &'static [&'static str]) -> Self {
+        Self { fields, unique: false }
+    }
+
+    /// An index that also refuses a second record with the same values.
+    pub const fn unique(fields: &'static [&'static str]) -> Self {
+        Self { fields, unique: true }
+    }
+
+    /// The index's name in the database, made of its fields.
+    pub(crate) fn name(&self) -> String {
+        let prefix = if self.unique { "uq" } else { "ix" };
+        format!("{prefix}__{}", self.fields.join("__").replace('.', "_"))
+    }
+}
+
+/// Which state of a record was read. Every write gives the record another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision(pub(crate) i64);

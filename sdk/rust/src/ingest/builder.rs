@@ -3,7 +3,6 @@
 use serde_json::Number;
 
 use super::encoding::Encoding;
-use super::options::type_name;
 use super::time::Format;
 use super::value;
 use crate::{Column, ColumnData, ColumnType};
@@ -20,7 +19,7 @@ impl Mismatch {
     pub fn reason(self, text: &str) -> String {
         let shown: String = text.chars().take(100).collect();
         let dots = if shown.len() < text.len() { "…" } else { "" };
-        format!("{shown:?}{dots} is not of type {}", type_name(self.expected))
+        format!("{shown:?}{dots} is not of type {}", self.expected.name())
     }
 }
 
@@ -66,13 +65,7 @@ impl ColumnBuilder {
 
     /// The type of its values.
     pub fn column_type(&self) -> ColumnType {
-        match self.data {
-            ColumnData::F64(_) => ColumnType::F64,
-            ColumnData::S64(_) => ColumnType::S64,
-            ColumnData::Boolean(_) => ColumnType::Boolean,
-            ColumnData::Utf8(_) => ColumnType::Utf8,
-            ColumnData::Timestamp(_) => ColumnType::Timestamp,
-        }
+        self.data.column_type()
     }
 
     /// The number of values so far, nulls among them.

@@ -31,9 +31,10 @@ impl Inference {
         let zero = value::has_leading_zero(trimmed);
         self.note(trimmed);
         self.s64 = self.s64 && !zero && value::s64(trimmed).is_some();
-        self.f64 = self.f64 && (self.s64 || value::f64(trimmed).is_some_and(|_| !zero || trimmed.contains(&b'.')));
-        self.boolean = self.boolean
-            && (trimmed.eq_ignore_ascii_case(b"true") || trimmed.eq_ignore_ascii_case(b"false"));
+        self.f64 =
+            self.f64 && (self.s64 || value::f64(trimmed).is_some_and(|_| !zero || trimmed.contains(&b'.')));
+        self.boolean =
+            self.boolean && (trimmed.eq_ignore_ascii_case(b"true") || trimmed.eq_ignore_ascii_case(b"false"));
         self.timestamp = self.timestamp && time::iso(trimmed).is_some();
     }
 

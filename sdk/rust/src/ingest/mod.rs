@@ -22,6 +22,6 @@ pub mod value;
 
 pub use builder::{ColumnBuilder, Mismatch};
 pub use infer::{Inference, resolve, widened};
-pub use options::{Nulls, OnReplaced, OnTypeChange, TypeName, type_name};
+pub use options::{Nulls, OnReplaced, OnTypeChange, TypeName};
 pub use reject::Rejections;
 pub use stream::{Compression, Continued, Fingerprint, Stream};

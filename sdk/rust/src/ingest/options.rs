@@ -49,17 +49,6 @@ impl From<ColumnType> for TypeName {
     }
 }
 
-/// The contract's word for a type: `f64`, `s64`, `boolean`, `utf8`, `timestamp`.
-pub fn type_name(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::F64 => "f64",
-        ColumnType::S64 => "s64",
-        ColumnType::Boolean => "boolean",
-        ColumnType::Utf8 => "utf8",
-        ColumnType::Timestamp => "timestamp",
-    }
-}
-
 /// What to do with a value that no longer fits the type that its column had
 /// until now. A declared type stays as it is in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]

@@ -1,13 +1,7 @@
 //! Rows that could not be read.
 
-use crate::{Error, RejectedRow};
-
-/// A row's text is kept up to this many bytes.
-pub const RAW_LIMIT: usize = 4096;
-
-/// Rejections below this number never fail a pull, whatever their share: a
-/// small file with one bad row is no wrong file.
-pub const TOLERATED: u64 = 100;
+use crate::Error;
+use crate::ingestion::RejectedRow;
 
 /// The rejected rows of one pull, counted together with those of the pulls
 /// before it.
@@ -18,6 +12,13 @@ pub struct Rejections {
 }
 
 impl Rejections {
+    /// A row's text is kept up to this many bytes.
+    pub const RAW_LIMIT: usize = 4096;
+
+    /// Rejections up to this number never fail a pull, whatever their share: a
+    /// small file with one bad row is no wrong file.
+    pub const TOLERATED: u64 = 100;
+
     /// None yet in this pull, `earlier` in those before it.
     pub fn after(earlier: u64) -> Rejections {
         Rejections { rows: Vec::new(), earlier }
@@ -43,12 +44,12 @@ impl Rejections {
         self.earlier + self.rows.len() as u64
     }
 
-    /// Fails when more than [`TOLERATED`] rows and more than the share `most`
+    /// Fails when more than [`TOLERATED`](Rejections::TOLERATED) rows and more than the share `most`
     /// of the `read` rows so far were rejected: then it is the source or the
     /// parameters that are wrong, and not single rows.
     pub fn check(&self, read: u64, most: f64) -> Result<(), Error> {
         let total = self.total();
-        if total <= TOLERATED || total as f64 <= most * read as f64 {
+        if total <= Rejections::TOLERATED || total as f64 <= most * read as f64 {
             return Ok(());
         }
         let example = self.rows.last().map_or_else(String::new, |row| {
@@ -57,7 +58,9 @@ impl Rejections {
         });
         Err(Error::parameter(
             "/max_rejected",
-            format!("{total} of {read} rows were rejected, more than the share of {most} that is accepted{example}"),
+            format!(
+                "{total} of {read} rows were rejected, more than the share of {most} that is accepted{example}"
+            ),
         ))
     }
 
@@ -82,7 +85,10 @@ mod tests {
         rejections.add(101, Some("x"), "\"b\" is not of type s64".to_owned(), "b".to_owned());
         rejections.check(1000, 0.2).unwrap();
         let message = format!("{:?}", rejections.check(400, 0.2).unwrap_err());
-        assert!(message.contains("101 of 400") && message.contains("row 101") && message.contains("x"), "{message}");
+        assert!(
+            message.contains("101 of 400") && message.contains("row 101") && message.contains("x"),
+            "{message}"
+        );
         assert_eq!(Rejections::after(7).total(), 7);
     }
 }

@@ -39,8 +39,7 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * shifted + 2) / 5 + 1) as u32;
@@ -505,9 +504,22 @@ mod tests {
     #[test]
     fn what_is_no_date_is_refused() {
         for text in [
-            "", "2013", "2013-1-1", "2013-02-29", "2013-13-01", "2013-00-01", "2013-01-01T24:00", "2013-01-01T1:00",
-            "2013-01/01", "2013-01-01T", "2013-01-01x", "2013-01-01T10:00+25:00", "20130101", "2013-01-01T10:00:00.",
-            "2013-01-01T10:00:00+01:00x", "999999999999999999999",
+            "",
+            "2013",
+            "2013-1-1",
+            "2013-02-29",
+            "2013-13-01",
+            "2013-00-01",
+            "2013-01-01T24:00",
+            "2013-01-01T1:00",
+            "2013-01/01",
+            "2013-01-01T",
+            "2013-01-01x",
+            "2013-01-01T10:00+25:00",
+            "20130101",
+            "2013-01-01T10:00:00.",
+            "2013-01-01T10:00:00+01:00x",
+            "999999999999999999999",
         ] {
             assert_eq!(iso(text.as_bytes()), None, "{text}");
         }
@@ -520,7 +532,10 @@ mod tests {
         assert_eq!(read("%d.%m.%Y %H:%M", "1.2.2013  7:05"), at(2013, 2, 1, 25_500));
         assert_eq!(read("%m/%d/%y %I:%M %p", "01/31/13 12:05 AM"), at(2013, 1, 31, 300));
         assert_eq!(read("%m/%d/%y %I:%M %p", "01/31/13 12:05 pm"), at(2013, 1, 31, 43_500));
-        assert_eq!(read("%a, %d %b %Y %T %z", "Thu, 31 January 2013 10:00:00 +0100"), at(2013, 1, 31, 32_400));
+        assert_eq!(
+            read("%a, %d %b %Y %T %z", "Thu, 31 January 2013 10:00:00 +0100"),
+            at(2013, 1, 31, 32_400)
+        );
         assert_eq!(read("%Y%m%d", "20130131"), at(2013, 1, 31, 0));
         assert_eq!(read("%Y-%j", "2013-031"), at(2013, 1, 31, 0));
         assert_eq!(read("%F %T", "2013-01-31 00:00:01.5"), at(2013, 1, 31, 1).map(|t| t + 500_000));

@@ -44,8 +44,8 @@ pub fn s64(text: &[u8]) -> Option<i64> {
 }
 
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-    1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 /// A decimal number, correctly rounded, with an optional sign, fraction and
@@ -116,7 +116,8 @@ mod tests {
         assert_eq!(s64(b"9223372036854775808"), None);
         assert_eq!(s64(b"-9223372036854775809"), None);
         assert_eq!(s64(b"000000000000000000000012"), Some(12));
-        for text in ["", "-", "+", "1.0", "1e3", "12a", " 1", "--1", "1_000", "1,000", "999999999999999999x"] {
+        for text in ["", "-", "+", "1.0", "1e3", "12a", " 1", "--1", "1_000", "1,000", "999999999999999999x"]
+        {
             assert_eq!(s64(text.as_bytes()), None, "{text}");
         }
     }

@@ -56,15 +56,23 @@ pub struct BuiltComponent {
     pub bytes: Vec<u8>,
 }
 
-/// Where the guest's build files go unless the options say otherwise: a directory
-/// of its own, so that a nested cargo does not wait for the outer one's lock.
+/// Names the directory for the guest's build files.
+pub const GUEST_DIR_VARIABLE: &str = "MODELYARD_GUEST_DIR";
+
+/// Where the guest's build files go unless the options say otherwise:
+/// `$MODELYARD_GUEST_DIR`, else `~/.cache/modelyard/guest`. It is never the outer
+/// build's own directory, whose lock a nested cargo would wait for, and all host
+/// builds of a user (check, test, release) share it.
 pub fn default_target_dir() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(target) = variable("CARGO_TARGET_DIR") {
-        return target.join("guest");
+    if let Some(directory) = variable(GUEST_DIR_VARIABLE) {
+        return directory;
     }
     let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-    cache.unwrap_or_else(std::env::temp_dir).join("modelyard/guest")
+    match cache {
+        Some(cache) => cache.join("modelyard/guest"),
+        None => variable("CARGO_TARGET_DIR").unwrap_or_else(std::env::temp_dir).join("guest"),
+    }
 }
 
 /// Compiles one plugin crate and encodes it as a component.

@@ -18,7 +18,7 @@ mod error;
 pub mod template;
 pub mod toolchain;
 
-pub use compile::{BuildOptions, BuiltComponent, build, build_all, default_target_dir};
+pub use compile::{BuildOptions, BuiltComponent, GUEST_DIR_VARIABLE, build, build_all, default_target_dir};
 pub use component::encode;
 pub use error::{Error, Result};
 pub use toolchain::Toolchain;

@@ -1,0 +1,42 @@
+# One target directory outside the checkout, so that clones share what they build.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/modelyard/target
+
+.PHONY: help setup build demo test lint bench clean-data
+
+help:
+	@echo 'make demo        set up, build, and replay a year in the life of a model'
+	@echo 'make test        set up and run every test'
+	@echo 'make lint        formatting and clippy, warnings denied'
+	@echo 'make bench       side-by-side benchmarks'
+	@echo 'make build       set up and build the modelyard binary'
+	@echo 'make setup       check for, and where it can be, get what the build needs'
+	@echo 'make clean-data  remove the data that the demo left in ./data'
+
+setup:
+	@sh scripts/setup
+
+build: setup
+	cargo build --locked -p modelyard-cli
+
+demo: setup
+	cargo build --locked -p modelyard-cli -p flights
+	cargo run --locked -p flights
+
+test: setup
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		echo 'cargo nextest run --workspace'; \
+		cargo nextest run --locked --workspace; \
+	else \
+		echo 'cargo test --workspace (cargo-nextest is not installed)'; \
+		cargo test --locked --workspace --lib --bins --tests; \
+	fi
+
+lint: setup
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bench: setup
+	cargo run --locked -p modelyard-bench
+
+clean-data:
+	rm -rf data

@@ -158,7 +158,8 @@ impl Forest {
         for (column, value) in self.columns.iter().zip(row) {
             let slot = usize::from(column.slot);
             if column.category {
-                slots[slot] = *value;
+                // The index as it is in memory, for want of an integer slot.
+                slots[slot] = f64::from_bits(*value as u64);
             } else if value.is_nan() {
                 slots[slot] = f64::NEG_INFINITY;
                 slots[slot + 1] = f64::INFINITY;
@@ -230,13 +231,17 @@ impl Forest {
     #[inline(always)]
     fn step<const CATEGORICAL: bool>(&self, node: &Flat, row: &[f64]) -> u32 {
         let value = row[usize::from(node.slot)];
-        let left = if CATEGORICAL && node.category {
-            let category = value as usize;
-            let word = self.sets.get(node.bits as usize + category / 64).copied().unwrap_or_default();
-            word >> (category % 64) & 1 == 1
-        } else {
-            value <= f64::from_bits(node.bits)
-        };
+        let mut left = value <= f64::from_bits(node.bits);
+        if CATEGORICAL {
+            // Both are worked out and one is kept, as a branch would often be
+            // mispredicted. A number looks at word 0 and does not use it.
+            let mask = u64::from(node.category).wrapping_neg();
+            let category = value.to_bits();
+            let at = (node.bits.wrapping_add(category / 64) & mask) as usize;
+            let word = self.sets.get(at).copied().unwrap_or_default();
+            let in_set = word >> (category % 64) & 1 == 1;
+            left = (node.category & in_set) | (!node.category & left);
+        }
         if left { u32::from(node.left) } else { u32::from(node.right) }
     }
 

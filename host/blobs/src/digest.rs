@@ -99,6 +99,18 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+impl utoipa::PartialSchema for Digest {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^sha256:[0-9a-f]{64}$"))
+            .description(Some("SHA-256 of the content"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Digest {}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

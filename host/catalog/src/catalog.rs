@@ -112,6 +112,11 @@ impl Catalog {
         Transaction::new(self.clone())
     }
 
+    /// Whether other processes may work on the same store. An embedded one belongs to this process.
+    pub fn is_shared(&self) -> bool {
+        self.0.url.starts_with("ws")
+    }
+
     /// Asks the database for a sign of life.
     pub async fn health(&self) -> Result<Health> {
         let start = Instant::now();

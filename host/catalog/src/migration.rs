@@ -123,13 +123,13 @@ impl Catalog {
         if let Step::Rewrite { table, .. } | Step::Rename { from: table, .. } = step
             && !tables.contains_key(table)
         {
-            tables.insert(table, Some(self.dump(table).await?));
+            tables.insert(table, Some(self.read_all(table).await?));
         }
         Ok(())
     }
 
     /// All records of a table, by id; none if there is no such table.
-    async fn dump(&self, table: &'static str) -> Result<BTreeMap<String, Value>> {
+    async fn read_all(&self, table: &'static str) -> Result<BTreeMap<String, Value>> {
         let name = quoted(table)?;
         let text =
             format!("DEFINE TABLE IF NOT EXISTS {name} TYPE NORMAL SCHEMALESS; SELECT id, doc FROM {name}");

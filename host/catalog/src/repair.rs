@@ -27,7 +27,7 @@ pub(crate) async fn open(options: &Options) -> Result<Store> {
         Some(directory) => open_directory(&url, directory).await?,
         None => connect(url.as_str()).await.map_err(|error| open_error(&url, error.message()))?,
     };
-    let store = Store::new(db, directory, url);
+    let store = Store::new(db, url);
     sign_in(&store, options).await?;
     choose(&store, options).await?;
     Ok(store)
@@ -61,7 +61,6 @@ fn address(url: &str) -> Result<(String, Option<PathBuf>)> {
 async fn open_directory(url: &str, directory: &Path) -> Result<Surreal<Any>> {
     fs::create_dir_all(directory).map_err(|source| Error::io(directory, source))?;
     let start = Instant::now();
-    let mut repaired = false;
     loop {
         let error = match connect(url).await {
             Ok(db) => return Ok(db),
@@ -74,10 +73,6 @@ async fn open_directory(url: &str, directory: &Path) -> Result<Surreal<Any>> {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         }
-        if repaired {
-            return Err(open_error(url, &error));
-        }
-        repaired = true;
         let moved = move_empty_tables(directory).map_err(|source| Error::io(directory, source))?;
         if moved.is_empty() {
             return Err(open_error(url, &error));

@@ -8,7 +8,6 @@ use crate::{Error, Record, Result, encode, json};
 
 /// A record on its way into the database.
 pub(crate) struct Row {
-    pub(crate) table: &'static str,
     pub(crate) id: String,
     pub(crate) json: Value,
 }
@@ -18,7 +17,7 @@ impl Row {
         let id = record.id();
         let json = encode::to_json(record)
             .map_err(|reason| Error::BadValue { what: format!("{} {id:?}", R::TABLE), reason })?;
-        Ok(Self { table: R::TABLE, id, json })
+        Ok(Self { id, json })
     }
 
     pub(crate) fn content(&self) -> Db {

@@ -3,7 +3,6 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-    path::PathBuf,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -25,8 +24,6 @@ const SHARDS: usize = 64;
 
 pub(crate) struct Store {
     pub(crate) db: Surreal<Any>,
-    /// The directory of an embedded store.
-    pub(crate) directory: Option<PathBuf>,
     pub(crate) url: String,
     /// Tables that were defined by this process.
     pub(crate) defined: Mutex<HashSet<String>>,
@@ -59,7 +56,7 @@ impl Binds {
 }
 
 impl Store {
-    pub(crate) fn new(db: Surreal<Any>, directory: Option<PathBuf>, url: String) -> Self {
+    pub(crate) fn new(db: Surreal<Any>, url: String) -> Self {
         let updating = (0..SHARDS).map(|_| tokio::sync::Mutex::new(())).collect();
         Self {
             db,

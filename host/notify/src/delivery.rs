@@ -3,6 +3,7 @@ use std::time::Duration;
 use modelyard_catalog::{Index, Record};
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Event, Severity, Subscription, options::Retry, secret::digest};
 
@@ -12,7 +13,7 @@ const HISTORY: usize = 50;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a delivery stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// To be sent at `next_at`.
@@ -38,7 +39,7 @@ impl State {
 }
 
 /// One try to send.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// When it began, on the platform's clock.
     pub at: Timestamp,
@@ -54,7 +55,7 @@ pub struct Attempt {
 
 /// What exactly is being sent: settled before the first attempt of a message, so that every further
 /// attempt, also after a restart, sends the same under the same id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Content {
     /// The event that is shown.
     pub event_id: String,
@@ -65,7 +66,7 @@ pub struct Content {
 }
 
 /// An event on its way to one subscriber, with the repeats that were folded into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// Made of the first event's and the subscription's id, so that none is made twice.
     pub id: String,

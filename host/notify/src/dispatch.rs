@@ -13,6 +13,7 @@ use modelyard_catalog::{Order, Query};
 use modelyard_clock::Timestamp;
 use serde::Serialize;
 use tokio::task::JoinSet;
+use utoipa::ToSchema;
 
 use crate::{
     Channel, Delivery, Error, Notifier, Result, State, delivery::Outcome, message::Message,
@@ -27,7 +28,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const BATCH: usize = 50;
 
 /// What one step of the dispatcher did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Report {
     /// Events of which deliveries were made.
     pub events: usize,

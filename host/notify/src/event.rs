@@ -3,6 +3,7 @@ use std::fmt;
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{Error, Result};
 
@@ -28,7 +29,9 @@ pub(crate) fn check_stage(stage: &str) -> Result<()> {
 }
 
 /// How much an event matters; later is more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -58,7 +61,7 @@ impl fmt::Display for Severity {
 }
 
 /// Something that happened and that subscribers may want to know: one row of the outbox.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Unique; in the order of creation.
     pub id: String,

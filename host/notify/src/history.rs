@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use modelyard_catalog::{Order, Page, Query};
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Delivery, Error, Event, Notifier, Result, Severity, State};
 
@@ -12,7 +13,7 @@ use crate::{Delivery, Error, Event, Notifier, Result, Severity, State};
 const MOST: usize = 500;
 
 /// Which deliveries to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryFilter {
     /// Of this subscription only.
@@ -26,7 +27,7 @@ pub struct DeliveryFilter {
 }
 
 /// Which events to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventFilter {
     /// Of this stage only.

@@ -5,6 +5,7 @@ use modelyard_catalog::{Index, Record};
 use modelyard_clock::Timestamp;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Error, Filter, Result, Secret, address::Guard};
 
@@ -16,7 +17,7 @@ pub const DEFAULT_FOLD_WINDOW_SECONDS: u64 = 24 * 3600;
 pub const REDACTED: &str = "***";
 
 /// How a subscriber is told.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Channel {
     /// By mail.
@@ -48,7 +49,7 @@ impl std::fmt::Debug for Channel {
 }
 
 /// Who wants to be told of what. Holds nothing secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Subscription {
     /// Unique.
     pub id: String,
@@ -77,7 +78,7 @@ impl Subscription {
 }
 
 /// What is asked for when a subscription is made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSubscription {
     /// Unique, for people; 1 to 100 characters.
@@ -122,7 +123,7 @@ impl NewSubscription {
 }
 
 /// What is to be different about a subscription; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Change {
     /// Another name.
@@ -138,7 +139,7 @@ pub struct Change {
 }
 
 /// A subscription as it was just made. The secret is shown here and never again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Created {
     /// The subscription.
     pub subscription: Subscription,

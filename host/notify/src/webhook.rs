@@ -173,7 +173,46 @@ fn parse_retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{Event, Severity, address::Always};
+
+    /// A name that led elsewhere when it was subscribed and leads to this machine when it is called.
+    #[tokio::test]
+    async fn a_name_that_resolves_to_this_machine_is_not_called() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let event =
+            Event::new(Default::default(), "dev.modelyard.test", "monitoring", Severity::Info, "nothing");
+        let message = Message {
+            id: "msg_1".into(),
+            first_id: "msg_1".into(),
+            subscription_id: "sub_1".into(),
+            subscription_name: "s".into(),
+            first_at: event.at,
+            last_at: event.at,
+            event,
+            count: 1,
+            public_url: None,
+        };
+        let options = Webhooks { timeout: Duration::from_millis(500), ..Webhooks::default() };
+        let url = format!("http://innocent.example:{port}/");
+        let (headers, secrets) = (BTreeMap::new(), [Secret::generate()]);
+        for allow_private in [false, true] {
+            let guard = Guard::new(allow_private, Arc::new(Always(&["127.0.0.1"])));
+            let sender = Sender::new(&options, guard).unwrap();
+            let (outcome, called) = tokio::join!(
+                sender.send(&message, &url, &headers, &secrets),
+                tokio::time::timeout(Duration::from_millis(500), listener.accept()),
+            );
+            assert_eq!(called.is_ok(), allow_private, "the guard alone keeps it from being called");
+            if !allow_private {
+                let text = format!("{outcome:?}");
+                assert!(matches!(outcome, Outcome::Refused { .. }) && text.contains("loopback"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn retry_after_in_both_forms() {

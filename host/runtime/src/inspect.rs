@@ -191,11 +191,13 @@ fn fit(resolve: &Resolve, world: &World) -> Result<Fitted, Error> {
             nearest: None,
         });
     }
+    // A kind that doesn't fit still says which imports would.
+    let meant = exports.iter().find_map(|(name, _)| Name::parse(name)?.interface.parse::<Kind>().ok());
     let kind = kinds.first().cloned();
     let mut capabilities = Vec::new();
     for (key, value) in &world.imports {
         let (name, id) = item(resolve, key, value);
-        match import(contract, resolve, &name, id, kind.as_ref().map(|(kind, _)| *kind)) {
+        match import(contract, resolve, &name, id, meant) {
             Ok(Some(capability)) => capabilities.push(capability),
             Ok(None) => {}
             Err(misfit) => misfits.push(misfit),

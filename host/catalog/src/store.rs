@@ -60,7 +60,6 @@ impl Store {
         let updating = (0..SHARDS).map(|_| tokio::sync::Mutex::new(())).collect();
         Self {
             db,
-            directory,
             url,
             defined: Mutex::default(),
             defining: tokio::sync::Mutex::new(()),

@@ -112,6 +112,7 @@ impl Record for Delivery {
         Index::on(&["subscription_id", "state", "next_at"]),
         Index::on(&["state", "next_at"]),
         Index::on(&["fold", "first_at"]),
+        Index::on(&["last_at"]),
     ];
 
     fn id(&self) -> String {

@@ -63,7 +63,13 @@ pub enum Error {
     Compose(String),
     /// The catalogue failed.
     #[error(transparent)]
-    Catalog(#[from] modelyard_catalog::Error),
+    Catalog(Box<modelyard_catalog::Error>),
+}
+
+impl From<modelyard_catalog::Error> for Error {
+    fn from(error: modelyard_catalog::Error) -> Self {
+        Self::Catalog(Box::new(error))
+    }
 }
 
 /// Shorthand for this crate's results.

@@ -24,17 +24,17 @@ use axum::{
 use mailin_embedded::{AuthMechanism, Handler, Response as Reply, Server, SslConfig, response};
 use modelyard_catalog::{Catalog, Options as CatalogOptions};
 use modelyard_clock::{Clock, Timestamp};
-use modelyard_notify::{Event, Notifier, Options, Retry, Severity};
+use modelyard_notify::{Event, Notifier, Options, Retry, Severity, Webhooks};
 use serde_json::{Value, json};
 
 /// Options that may call this machine and retry soon.
 pub fn options() -> Options {
-    let mut options = Options::default();
-    options.public_url = Some("https://models.example.com".parse().unwrap());
-    options.webhooks.allow_private = true;
-    options.webhooks.timeout = Duration::from_secs(5);
-    options.retry = Retry { max_attempts: 3, ..Retry::default() };
-    options
+    Options {
+        public_url: Some("https://models.example.com".parse().unwrap()),
+        smtp: None,
+        webhooks: Webhooks { allow_private: true, timeout: Duration::from_secs(5), ..Webhooks::default() },
+        retry: Retry { max_attempts: 3, ..Retry::default() },
+    }
 }
 
 /// Options with a mail server.

@@ -122,7 +122,8 @@ impl Documentation for ModelCard {
 /// The name, and a line on version, task and date.
 fn titles(facts: &Facts) -> (String, String) {
     let model = facts.model.clone().unwrap_or_default();
-    let title = model.name.filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "A model without a name".to_owned());
+    let title =
+        model.name.filter(|n| !n.trim().is_empty()).unwrap_or_else(|| "A model without a name".to_owned());
     let parts = [
         Some(model.version.map_or_else(|| "No version".to_owned(), |v| format!("Version {v}"))),
         model.task.map(|t| t.replace('-', " ")),

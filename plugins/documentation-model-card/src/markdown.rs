@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_is_markup() {
-        assert_eq!(escaped("a|b *c* <script> [x](y) & \\"), "a\\|b \\*c\\* \\<script\\> \\[x\\](y) &amp; \\\\");
+        assert_eq!(
+            escaped("a|b *c* <script> [x](y) & \\"),
+            "a\\|b \\*c\\* \\<script\\> \\[x\\](y) &amp; \\\\"
+        );
         assert_eq!(escaped("two\nlines"), "two lines");
         assert_eq!(paragraph("- no list"), "\\- no list");
         assert_eq!(paragraph("1. no list"), "1\\. no list");

@@ -3,7 +3,10 @@
 use modelyard_sdk::prelude::Error;
 use serde_json::Value;
 
-use crate::facts::{ConfusionFact, Data, Evaluation, Facts, Measured, Monitoring, Origin, Ruling, TensorFact, Training};
+use crate::facts::{
+    ConfusionFact, Data, Evaluation, Facts, Measured, Monitoring, Origin, Ruling, TensorFact, Training,
+};
+use crate::markdown::paragraphs;
 
 /// Sections that can be gaps, in the card's order.
 pub const SECTIONS: [&str; 15] = [
@@ -65,9 +68,7 @@ pub struct Section {
 /// `invalid-input` for a confusion matrix that is not square.
 pub fn all(facts: &Facts, max_rows: usize) -> Result<Vec<Section>, Error> {
     let model = facts.model.clone().unwrap_or_default();
-    let text = |value: Option<String>| {
-        value.filter(|v| !v.trim().is_empty()).map(|v| vec![Block::Text(v)]).unwrap_or_default()
-    };
+    let text = |value: Option<String>| prose(&value.unwrap_or_default());
     let section = |id, title, blocks| Section { id, title, blocks };
     let mut sections = vec![
         section("description", "Description", text(model.description)),
@@ -76,7 +77,11 @@ pub fn all(facts: &Facts, max_rows: usize) -> Result<Vec<Section>, Error> {
         section("intended_use", "Intended use", text(model.intended_use)),
         section("limitations", "Limitations", text(model.limitations)),
         section("training", "Training", facts.training.as_ref().map(training).unwrap_or_default()),
-        section("features", "Features", facts.training.as_ref().map(|t| features(t, max_rows)).unwrap_or_default()),
+        section(
+            "features",
+            "Features",
+            facts.training.as_ref().map(|t| features(t, max_rows)).unwrap_or_default(),
+        ),
         section("data", "Data", facts.data.as_ref().map(|d| data(d, max_rows)).unwrap_or_default()),
     ];
     let evaluation = facts.evaluation.as_ref().map(|e| evaluation(e, max_rows)).transpose()?;
@@ -88,8 +93,22 @@ pub fn all(facts: &Facts, max_rows: usize) -> Result<Vec<Section>, Error> {
     let seen = facts.monitoring.as_ref().map(|m| monitoring(m, max_rows)).unwrap_or_default();
     sections.push(section("monitoring", "Monitoring", seen));
     sections.push(section("lineage", "Lineage", lineage(facts.lineage.as_deref().unwrap_or_default())));
-    sections.push(section("governance", "Governance", governance(facts.governance.as_deref().unwrap_or_default(), max_rows)));
+    sections.push(section(
+        "governance",
+        "Governance",
+        governance(facts.governance.as_deref().unwrap_or_default(), max_rows),
+    ));
     Ok(sections)
+}
+
+/// Paragraphs, and lists where every line of a paragraph begins with a dash.
+fn prose(text: &str) -> Vec<Block> {
+    let block = |paragraph: String| {
+        let items: Option<Vec<String>> =
+            paragraph.lines().map(|l| l.trim_start().strip_prefix("- ").map(str::to_owned)).collect();
+        items.map_or(Block::Text(paragraph), Block::List)
+    };
+    paragraphs(text).map(block).collect()
 }
 
 /// Pairs that have a value, as a block; nothing for none.
@@ -163,7 +182,13 @@ fn data(data: &Data, max_rows: usize) -> Vec<Block> {
             ]
         })
         .collect();
-    blocks.extend(table(Some("Columns"), &["column", "type", "nulls", "mean", "min", "max"], rows, 2, max_rows));
+    blocks.extend(table(
+        Some("Columns"),
+        &["column", "type", "nulls", "mean", "min", "max"],
+        rows,
+        2,
+        max_rows,
+    ));
     blocks
 }
 
@@ -219,7 +244,8 @@ fn metrics(title: Option<&str>, metrics: &[Measured], max_rows: usize) -> Vec<Bl
             row
         })
         .collect();
-    let head: &[&str] = if slices { &["metric", "slice", "value", "rows"] } else { &["metric", "value", "rows"] };
+    let head: &[&str] =
+        if slices { &["metric", "slice", "value", "rows"] } else { &["metric", "value", "rows"] };
     table(title, head, rows, head.len() - 2, max_rows)
 }
 
@@ -272,7 +298,13 @@ fn monitoring(monitoring: &Monitoring, max_rows: usize) -> Vec<Block> {
     if rows.is_empty() && !blocks.is_empty() {
         blocks.push(Block::Text("Nothing was found.".to_owned()));
     }
-    blocks.extend(table(None, &["severity", "measure", "finding", "at", "value", "bound"], rows, 4, max_rows));
+    blocks.extend(table(
+        None,
+        &["severity", "measure", "finding", "at", "value", "bound"],
+        rows,
+        4,
+        max_rows,
+    ));
     blocks
 }
 
@@ -301,7 +333,13 @@ fn governance(rulings: &[Ruling], max_rows: usize) -> Vec<Block> {
     table(None, &["at", "change", "outcome", "by", "reasons"], rulings.iter().map(row).collect(), 5, max_rows)
 }
 
-fn table(title: Option<&str>, head: &[&str], mut rows: Vec<Vec<String>>, numbers: usize, max_rows: usize) -> Vec<Block> {
+fn table(
+    title: Option<&str>,
+    head: &[&str],
+    mut rows: Vec<Vec<String>>,
+    numbers: usize,
+    max_rows: usize,
+) -> Vec<Block> {
     if rows.is_empty() {
         return Vec::new();
     }
@@ -358,5 +396,7 @@ pub fn number(value: f64) -> String {
 /// A share as percent.
 #[must_use]
 pub fn percent(share: f64) -> String {
-    format!("{} %", number((share * 1e4).round() / 100.0))
+    let hundredths = (share * 1e4).round();
+    // What no share can be is shown as it is.
+    if hundredths.abs() < 1e12 { format!("{} %", number(hundredths / 100.0)) } else { number(share) }
 }

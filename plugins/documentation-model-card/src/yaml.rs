@@ -124,7 +124,9 @@ fn index(name: &str, pipeline: Option<&str>, data: Option<&str>, metrics: &[&Mea
             slice = Some(&metric.slice);
             let task = quoted(pipeline.unwrap_or("other"));
             let data = quoted(data.unwrap_or("not recorded"));
-            out.push_str(&format!("  - task:\n      type: {task}\n    dataset:\n      type: {data}\n      name: {data}\n"));
+            out.push_str(&format!(
+                "  - task:\n      type: {task}\n    dataset:\n      type: {data}\n      name: {data}\n"
+            ));
             if let Some(slice) = &metric.slice {
                 out.push_str(&format!("      config: {}\n", quoted(slice)));
             }

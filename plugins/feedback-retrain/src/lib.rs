@@ -102,7 +102,8 @@ fn wanted(parameters: &Parameters, situation: &Situation) -> Option<String> {
     }
     let every = parameters.retrain_every_days?;
     let days = situation.days_since_retrained?;
-    (days >= every).then(|| format!("{name} was last retrained {days:.1} days ago, and is due every {every} days"))
+    (days >= every)
+        .then(|| format!("{name} was last retrained {days:.1} days ago, and is due every {every} days"))
 }
 
 /// What stands in the way of a retraining.
@@ -132,7 +133,10 @@ fn notice(parameters: &Parameters, situation: &Situation) -> Option<Action> {
         1 => " (and one more finding)".to_owned(),
         n => format!(" (and {n} more findings)"),
     };
-    Some(Action::Notify(format!("{} version {}: {}{more}", situation.model, situation.version, worst.message)))
+    Some(Action::Notify(format!(
+        "{} version {}: {}{more}",
+        situation.model, situation.version, worst.message
+    )))
 }
 
 modelyard_sdk::export!(feedback: RetrainOnFindings);

@@ -44,7 +44,11 @@ fn nothing_to_do_is_an_empty_list() {
 
 #[test]
 fn a_warning_is_told() {
-    let findings = vec![finding("psi", Severity::Warning), finding("ks", Severity::Warning), finding("z", Severity::Info)];
+    let findings = vec![
+        finding("psi", Severity::Warning),
+        finding("ks", Severity::Warning),
+        finding("z", Severity::Info),
+    ];
     let actions = decide("", situation(findings.clone()));
     assert_eq!(
         actions,
@@ -59,7 +63,11 @@ fn the_cool_down_holds_a_retraining_back() {
     now.days_since_retrained = Some(6.9);
     let actions = decide("", now.clone());
     let [Action::Notify(message)] = &actions[..] else { panic!("{actions:?}") };
-    assert!(message.ends_with("not retrained: the last retraining was 6.9 days ago, and 7 days must lie between two"));
+    assert!(
+        message.ends_with(
+            "not retrained: the last retraining was 6.9 days ago, and 7 days must lie between two"
+        )
+    );
     now.days_since_retrained = Some(7.0);
     assert!(matches!(decide("", now.clone())[..], [Action::Retrain(_)]));
     now.days_since_retrained = None;
@@ -84,7 +92,9 @@ fn only_the_named_metrics_and_enough_of_them_count() {
     let other = decide(r#"{"metrics": ["rmse"]}"#, situation(findings.clone()));
     assert!(matches!(&other[..], [Action::Notify(_)]));
     let both = decide(r#"{"min_findings": 2}"#, situation(findings.clone()));
-    assert!(matches!(&both[..], [Action::Retrain(r)] if r.reason.contains("2 findings, the latest: roc_auc")));
+    assert!(
+        matches!(&both[..], [Action::Retrain(r)] if r.reason.contains("2 findings, the latest: roc_auc"))
+    );
     assert!(matches!(decide(r#"{"min_findings": 3}"#, situation(findings))[..], [Action::Notify(_)]));
 }
 
@@ -124,11 +134,12 @@ fn a_better_challenger_is_promoted_and_nothing_retrained() {
 #[test]
 fn lower_errors_are_better() {
     let mut now = situation(vec![]);
-    now.metrics = vec![
-        Metric::new("log_loss", 0.5, 2000),
-        Metric::new("log_loss", 0.4, 2000).slice("role=challenger"),
-    ];
-    assert!(matches!(decide(r#"{"promote": {"metric": "log_loss"}}"#, now.clone())[..], [Action::Promote(_)]));
+    now.metrics =
+        vec![Metric::new("log_loss", 0.5, 2000), Metric::new("log_loss", 0.4, 2000).slice("role=challenger")];
+    assert!(matches!(
+        decide(r#"{"promote": {"metric": "log_loss"}}"#, now.clone())[..],
+        [Action::Promote(_)]
+    ));
     assert_eq!(decide(r#"{"promote": {"metric": "log_loss", "higher_is_better": true}}"#, now), []);
 }
 
@@ -144,7 +155,7 @@ fn bad_parameters_are_named() {
         (r#"{"promote": {}}"#, "metric"),
         (r#"{"promote": {"metric": "f1", "min_gain": -0.1}}"#, "/promote/min_gain"),
         (r#"{"promote": {"metric": "f1", "min_rows": 0}}"#, "/promote/min_rows"),
-        ("[1]", "invalid type"),
+        ("7", "invalid type"),
         ("{", "not valid JSON"),
     ] {
         let message = refused(parameters);

@@ -58,10 +58,18 @@ fn metric(bound: &Bound, metrics: &[Metric], required: bool, denied: &mut Vec<St
             continue;
         }
         if let Some(min) = bound.min.filter(|min| metric.value < *min) {
-            denied.push(format!("{name} is {} over {} rows, below the least of {min}.", number(metric.value), metric.rows));
+            denied.push(format!(
+                "{name} is {} over {} rows, below the least of {min}.",
+                number(metric.value),
+                metric.rows
+            ));
         }
         if let Some(max) = bound.max.filter(|max| metric.value > *max) {
-            denied.push(format!("{name} is {} over {} rows, above the most of {max}.", number(metric.value), metric.rows));
+            denied.push(format!(
+                "{name} is {} over {} rows, above the most of {max}.",
+                number(metric.value),
+                metric.rows
+            ));
         }
     }
     if !found && required {
@@ -70,7 +78,10 @@ fn metric(bound: &Bound, metrics: &[Metric], required: bool, denied: &mut Vec<St
             (Some(min), None) => format!("at least {min}"),
             (_, max) => format!("at most {}", max.unwrap_or_default()),
         };
-        denied.push(format!("{} was not measured, and {range} is required.", named(&bound.metric, bound.slice.as_deref())));
+        denied.push(format!(
+            "{} was not measured, and {range} is required.",
+            named(&bound.metric, bound.slice.as_deref())
+        ));
     }
 }
 
@@ -78,11 +89,14 @@ fn champion(parameters: &Parameters, change: &Change, denied: &mut Vec<String>) 
     if change.champion_metrics.is_empty() {
         return;
     }
-    let whole =
-        |metrics: &[Metric], name: &str| metrics.iter().find(|m| m.name == name && m.slice.is_none()).map(|m| m.value);
+    let whole = |metrics: &[Metric], name: &str| {
+        metrics.iter().find(|m| m.name == name && m.slice.is_none()).map(|m| m.value)
+    };
     for (name, bound) in &parameters.not_worse_than_champion {
         let Some(champion) = whole(&change.champion_metrics, name).filter(|v| !v.is_nan()) else {
-            denied.push(format!("The champion's {name} was not measured, so that nothing can be held against it."));
+            denied.push(format!(
+                "The champion's {name} was not measured, so that nothing can be held against it."
+            ));
             continue;
         };
         let Some(value) = whole(&change.metrics, name).filter(|v| !v.is_nan()) else {

@@ -56,7 +56,10 @@ fn bounds_hold_on_the_whole() {
 #[test]
 fn bounds_hold_on_slices() {
     let one = r#"{"metrics": [{"metric": "roc_auc", "slice": "carrier=UA", "min": 0.65}]}"#;
-    assert_eq!(denied(one, change()), ["roc_auc on carrier=UA is 0.61 over 800 rows, below the least of 0.65."]);
+    assert_eq!(
+        denied(one, change()),
+        ["roc_auc on carrier=UA is 0.61 over 800 rows, below the least of 0.65."]
+    );
     let each = r#"{"metrics": [{"metric": "roc_auc", "slice": "carrier=*", "min": 0.65}]}"#;
     assert_eq!(denied(each, change()).len(), 2);
     let large = r#"{"metrics": [{"metric": "roc_auc", "slice": "carrier=*", "min": 0.65, "min_rows": 100}]}"#;
@@ -82,7 +85,8 @@ fn a_metric_that_is_not_there_is_denied_where_required() {
 fn a_nan_passes_no_bound() {
     let mut nan = change();
     nan.metrics = vec![Metric::new("roc_auc", f64::NAN, 9000)];
-    let rules = r#"{"metrics": [{"metric": "roc_auc", "min": 0.1}], "not_worse_than_champion": {"roc_auc": 1}}"#;
+    let rules =
+        r#"{"metrics": [{"metric": "roc_auc", "min": 0.1}], "not_worse_than_champion": {"roc_auc": 1}}"#;
     assert_eq!(
         denied(rules, nan),
         ["roc_auc is not a number.", "roc_auc was not measured, and the champion has 0.73."]
@@ -93,7 +97,10 @@ fn a_nan_passes_no_bound() {
 fn bias_has_bounds_by_default() {
     let mut unfair = change();
     unfair.metrics.push(Metric::new("disparate_impact", 0.5, 9000).slice("sex"));
-    assert_eq!(denied("", unfair.clone()), ["disparate_impact on sex is 0.5 over 9000 rows, below the least of 0.8."]);
+    assert_eq!(
+        denied("", unfair.clone()),
+        ["disparate_impact on sex is 0.5 over 9000 rows, below the least of 0.8."]
+    );
     assert_eq!(review(r#"{"bias": []}"#, unfair), Decision::Allow);
 }
 

@@ -105,7 +105,8 @@ fn decisions(
         };
         return Ok((0..column.len()).map(|row| column.text(row).map(|t| t == positive)).collect());
     }
-    let positive = parameters.positive.as_ref().and_then(|p| p.as_bool().map(f64::from).or_else(|| p.as_f64()));
+    let positive =
+        parameters.positive.as_ref().and_then(|p| p.as_bool().map(f64::from).or_else(|| p.as_f64()));
     // A score is held against the threshold; true, false and classes are not.
     let score = predicted && !matches!(column.data, ColumnData::Boolean(_));
     let decide = |(row, value): (usize, f64)| match (value, positive) {
@@ -114,7 +115,8 @@ fn decisions(
         (v, Some(positive)) => Ok(Some(v == positive)),
         (v, None) if v == 0.0 || v == 1.0 => Ok(Some(v == 1.0)),
         (v, None) => {
-            let message = format!("{v} in `{name}` is neither 0 nor 1: say with `positive` which class is positive");
+            let message =
+                format!("{v} in `{name}` is neither 0 nor 1: say with `positive` which class is positive");
             Err(Error::column(name, message).at_row(before + row as u64))
         }
     };

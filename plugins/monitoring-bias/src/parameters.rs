@@ -138,7 +138,10 @@ impl Parameters {
             return Err(Error::parameter("/min_group_rows", "0 is too small: at least 1"));
         }
         if read.max_groups < 2 {
-            return Err(Error::parameter("/max_groups", format!("{} is too small: at least 2", read.max_groups)));
+            return Err(Error::parameter(
+                "/max_groups",
+                format!("{} is too small: at least 2", read.max_groups),
+            ));
         }
         if !matches!(read.positive, None | Some(Value::String(_) | Value::Number(_) | Value::Bool(_))) {
             return Err(Error::parameter("/positive", "it must be a string, a number, true or false"));

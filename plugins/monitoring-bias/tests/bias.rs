@@ -24,7 +24,8 @@ fn find(report: &Report, name: &str, slice: &str) -> Option<f64> {
     report.metrics.iter().find(|m| m.name == name && m.slice.as_deref() == Some(slice)).map(|m| m.value)
 }
 
-const PARAMETERS: &str = r#"{"groups": ["group", "sex"], "truth": "truth", "prediction": "score", "min_group_rows": 1}"#;
+const PARAMETERS: &str =
+    r#"{"groups": ["group", "sex"], "truth": "truth", "prediction": "score", "min_group_rows": 1}"#;
 
 #[test]
 fn every_measure_matches_fairlearn() {
@@ -54,7 +55,8 @@ fn every_measure_matches_fairlearn() {
 #[test]
 fn what_crosses_a_bound_is_found() {
     let report = Bias::check(PARAMETERS, &rows(), &rows()).unwrap();
-    let found: Vec<_> = report.findings.iter().map(|f| (f.metric.as_str(), f.subject.as_deref().unwrap())).collect();
+    let found: Vec<_> =
+        report.findings.iter().map(|f| (f.metric.as_str(), f.subject.as_deref().unwrap())).collect();
     assert_eq!(
         found,
         [
@@ -91,7 +93,6 @@ fn small_groups_are_counted_and_not_compared() {
     assert_eq!(find(&few(40), "group_rows", "group=d"), Some(61.0));
     assert_eq!(find(&few(100_000), "disparate_impact", "group"), None);
 }
-
 
 #[test]
 fn without_labels_only_selection_is_compared() {
@@ -157,7 +158,10 @@ fn bad_input_is_named() {
         (r#"{"groups": ["g"], "prediction": "p", "max_groups": 3}"#, "more than 3 groups"),
         (r#"{"groups": ["g"], "prediction": "p", "max_groups": 1}"#, "/max_groups"),
         (r#"{"groups": ["g"], "prediction": "p", "min_group_rows": 0}"#, "/min_group_rows"),
-        (r#"{"groups": ["g"], "prediction": "p", "bounds": {"disparate_impact": 1.2}}"#, "/bounds/disparate_impact"),
+        (
+            r#"{"groups": ["g"], "prediction": "p", "bounds": {"disparate_impact": 1.2}}"#,
+            "/bounds/disparate_impact",
+        ),
         (r#"{"groups": ["g"], "prediction": "p", "bounds": {"parity": 1}}"#, "unknown field `parity`"),
     ] {
         let message = Bias::check(parameters, &data(), &data()).unwrap_err().message();

@@ -97,7 +97,10 @@ fn message(name: &str, test: Test, value: f64, bound: f64, now: u64, present: u6
         Test::Wasserstein => ("the Wasserstein distance", "not below"),
         Test::WassersteinNormed | Test::Auto => ("the normed Wasserstein distance", "not below"),
     };
-    format!("{name} drifts: {what} of {now} current rows from {present} reference rows is {}, {relation} {bound}", short(value))
+    format!(
+        "{name} drifts: {what} of {now} current rows from {present} reference rows is {}, {relation} {bound}",
+        short(value)
+    )
 }
 
 /// A number for a sentence: four significant digits.
@@ -201,7 +204,8 @@ impl Measured {
         for test in tests {
             let test = if *test == Test::Auto { auto } else { *test };
             // z compares two shares: with more values it is chi-square's case.
-            let test = if test == Test::TwoProportionZ && self.values.len() > 2 { Test::ChiSquare } else { test };
+            let test =
+                if test == Test::TwoProportionZ && self.values.len() > 2 { Test::ChiSquare } else { test };
             let fits = !test.is_numeric() || gathered.plan.kind == Kind::Numeric;
             if fits && !chosen.contains(&test) {
                 chosen.push(test);

@@ -110,8 +110,7 @@ fn plan_column(parameters: &Parameters, field: &Field, current: &[Field]) -> Res
             format!("the current table has no column `{name}`: {}", list(current)),
         ));
     };
-    let numeric =
-        |f: &Field| matches!(f.type_, ColumnType::F64 | ColumnType::S64 | ColumnType::Timestamp);
+    let numeric = |f: &Field| matches!(f.type_, ColumnType::F64 | ColumnType::S64 | ColumnType::Timestamp);
     if field.type_ != other.type_ && !(numeric(field) && numeric(other)) {
         let message = format!(
             "column `{name}` is {} in the reference and {} in the current table: both must have one type",
@@ -121,15 +120,18 @@ fn plan_column(parameters: &Parameters, field: &Field, current: &[Field]) -> Res
         return Err(Error::column(name, message));
     }
     let own = parameters.per_column.get(name);
-    let kind = own.and_then(|c| c.kind).unwrap_or(if numeric(field) { Kind::Numeric } else { Kind::Categorical });
+    let kind =
+        own.and_then(|c| c.kind).unwrap_or(if numeric(field) { Kind::Numeric } else { Kind::Categorical });
     if kind == Kind::Numeric && field.type_ == ColumnType::Utf8 {
         let message = format!("column `{name}` holds text and can't be read as numeric");
         return Err(Error::parameter("/per_column", message));
     }
     let explicit = own.and_then(|c| c.tests.as_ref()).and_then(|t| t.iter().find(|t| t.is_numeric()));
     if let (Kind::Categorical, Some(test)) = (kind, explicit) {
-        let message =
-            format!("{} needs numbers, column `{name}` is categorical: use jensen_shannon, psi or chi_square", test.name());
+        let message = format!(
+            "{} needs numbers, column `{name}` is categorical: use jensen_shannon, psi or chi_square",
+            test.name()
+        );
         return Err(Error::parameter("/per_column", message));
     }
     let whole = field.type_ == ColumnType::S64 && other.type_ == ColumnType::S64;
@@ -153,7 +155,8 @@ pub fn each(
     mut then: impl FnMut(Gathered) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let bytes = (reference.rows() + current.rows()).saturating_mul(8).max(1);
-    let at_once = usize::try_from((parameters.memory_mb as u64 * 1024 * 1024) / bytes).unwrap_or(usize::MAX).max(1);
+    let at_once =
+        usize::try_from((parameters.memory_mb as u64 * 1024 * 1024) / bytes).unwrap_or(usize::MAX).max(1);
     for plans in plans.chunks(at_once) {
         let mut sides: Vec<Side> = plans.iter().map(Side::new).collect();
         for (side, reader) in [reference, current].into_iter().enumerate() {

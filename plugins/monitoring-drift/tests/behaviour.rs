@@ -46,7 +46,8 @@ fn columns_warn_and_the_data_set_is_critical_from_half_on() {
     let reference = table(vec![Column::f64("x", ramp(2000, 0.0)), texts(2000, &["UA", "AA", "B6"])]);
     let current = table(vec![Column::f64("x", ramp(2000, 400.0)), texts(2000, &["UA", "AA", "B6"])]);
     let report = check("", &reference, &current);
-    let found: Vec<_> = report.findings.iter().map(|f| (f.metric.as_str(), f.subject.as_deref(), f.severity)).collect();
+    let found: Vec<_> =
+        report.findings.iter().map(|f| (f.metric.as_str(), f.subject.as_deref(), f.severity)).collect();
     assert_eq!(
         found,
         [("wasserstein_normed", Some("x"), Severity::Warning), ("drift_share", None, Severity::Critical)]
@@ -55,7 +56,10 @@ fn columns_warn_and_the_data_set_is_critical_from_half_on() {
     let strict = check(r#"{"drift_share": 0.6}"#, &reference, &current);
     assert_eq!(strict.findings.len(), 1);
     let quiet = check(r#"{"severity": "info", "dataset_severity": "warning"}"#, &reference, &current);
-    assert_eq!(quiet.findings.iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Info, Severity::Warning]);
+    assert_eq!(
+        quiet.findings.iter().map(|f| f.severity).collect::<Vec<_>>(),
+        [Severity::Info, Severity::Warning]
+    );
 }
 
 #[test]
@@ -88,7 +92,11 @@ fn missing_values_are_a_measure_of_their_own() {
         assert!((found.value - 0.1).abs() < 0.001 && found.threshold == 0.05);
     }
     let text = |validity| texts(100, &["UA", "AA"]).with_validity(validity);
-    let report = check("", &table(vec![text(vec![true; 100])]), &table(vec![text((0..100).map(|i| i < 50).collect())]));
+    let report = check(
+        "",
+        &table(vec![text(vec![true; 100])]),
+        &table(vec![text((0..100).map(|i| i < 50).collect())]),
+    );
     assert_eq!(value(&report, "missing_share", Some("carrier")), 0.5);
     assert_eq!(report.findings[0].metric, "missing_share");
 }
@@ -127,7 +135,8 @@ fn kinds_are_by_type_or_as_said() {
     let asked = check(r#"{"columns": ["at"]}"#, &reference, &current);
     assert_eq!(value(&asked, "wasserstein", Some("at")), 0.0);
     // A number may be whole on one side and not on the other.
-    let mixed = check("", &table(vec![Column::s64("x", vec![1; 50])]), &table(vec![Column::f64("x", vec![1.0; 50])]));
+    let mixed =
+        check("", &table(vec![Column::s64("x", vec![1; 50])]), &table(vec![Column::f64("x", vec![1.0; 50])]));
     assert!(mixed.findings.is_empty());
 }
 
@@ -136,7 +145,10 @@ fn keys_are_not_compared() {
     let keys = |from: usize| Column::utf8("key", (from..from + 50).map(|i| i.to_string()));
     let report = check(r#"{"max_categories": 60}"#, &table(vec![keys(0)]), &table(vec![keys(50)]));
     assert_eq!(report.findings.len(), 1);
-    assert_eq!((report.findings[0].metric.as_str(), report.findings[0].severity), ("distinct_values", Severity::Info));
+    assert_eq!(
+        (report.findings[0].metric.as_str(), report.findings[0].severity),
+        ("distinct_values", Severity::Info)
+    );
     let report = check("", &table(vec![keys(0)]), &table(vec![keys(50)]));
     assert!(report.findings.iter().any(|f| f.metric == "chi_square_p_value" && f.value == 0.0));
     assert!(report.metrics.iter().all(|m| m.value.is_finite()));
@@ -190,7 +202,9 @@ fn bad_input_is_named() {
         let message = refused(parameters, &x(), &x());
         assert!(message.contains(part), "{parameters}: {message}");
     }
-    assert!(refused(r#"{"per_column": {"x": {"kind": "numeric"}}}"#, &text(), &text()).contains("holds text"));
+    assert!(
+        refused(r#"{"per_column": {"x": {"kind": "numeric"}}}"#, &text(), &text()).contains("holds text")
+    );
     assert!(refused("", &x(), &text()).contains("column `x` is f64 in the reference and utf8"));
     assert!(refused("", &x(), &table(vec![Column::f64("y", ramp(10, 0.0))])).contains("has no column `x`"));
 }

@@ -51,18 +51,24 @@ fn every_measure_matches() {
     for case in reference()["cases"].as_array().unwrap() {
         let expected = case["expected"].as_object().unwrap();
         let mut tests = vec!["psi"];
-        for (metric, test) in
-            [("ks_p_value", "ks"), ("chi_square_p_value", "chi_square"), ("two_proportion_z_p_value", "two_proportion_z")]
-        {
+        for (metric, test) in [
+            ("ks_p_value", "ks"),
+            ("chi_square_p_value", "chi_square"),
+            ("two_proportion_z_p_value", "two_proportion_z"),
+        ] {
             if expected.contains_key(metric) {
                 tests.push(test);
             }
         }
-        let report =
-            Drift::check(&json!({"tests": tests}).to_string(), &reader(case, "reference"), &reader(case, "current"))
-                .unwrap();
+        let report = Drift::check(
+            &json!({"tests": tests}).to_string(),
+            &reader(case, "reference"),
+            &reader(case, "current"),
+        )
+        .unwrap();
         for (name, value) in expected.iter().filter(|(name, _)| !name.starts_with("auto")) {
-            let ours = report.metrics.iter().find(|m| m.name == *name).unwrap_or_else(|| panic!("{name}: {case}"));
+            let ours =
+                report.metrics.iter().find(|m| m.name == *name).unwrap_or_else(|| panic!("{name}: {case}"));
             near(name, ours.value, value.as_f64().unwrap());
             compared += 1;
         }

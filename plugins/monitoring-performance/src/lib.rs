@@ -39,7 +39,8 @@ impl Monitoring for Performance {
         let parameters = Parameters::read(parameters)?;
         let before = window::read(&parameters, reference)?;
         let now = window::read(&parameters, current)?;
-        let mut check = Check { parameters: &parameters, report: Report { metrics: Vec::new(), findings: Vec::new() } };
+        let mut check =
+            Check { parameters: &parameters, report: Report { metrics: Vec::new(), findings: Vec::new() } };
         check.run(&before, &now);
         Ok(check.report)
     }
@@ -78,7 +79,8 @@ impl Check<'_> {
     /// Whether both windows have the rows to be judged; an info finding if not.
     fn enough(&mut self, before: &Window, now: &Window) -> bool {
         let least = self.parameters.min_rows;
-        let short = [("reference", before), ("current window", now)].into_iter().find(|(_, w)| w.labelled < least);
+        let short =
+            [("reference", before), ("current window", now)].into_iter().find(|(_, w)| w.labelled < least);
         let Some((name, window)) = short else { return true };
         let message = format!(
             "the {name} has {} labelled rows of {}, too few to judge: at least {least} are needed",
@@ -124,12 +126,16 @@ impl Check<'_> {
 
     fn gap(&mut self, before: Option<Gap>, now: Option<Gap>, rows: u64, enough: bool) {
         let Some(now) = now else { return };
-        for (name, value) in
-            [("mean_prediction", now.predicted), ("mean_truth", now.observed), ("calibration_gap", now.value())]
-        {
+        for (name, value) in [
+            ("mean_prediction", now.predicted),
+            ("mean_truth", now.observed),
+            ("calibration_gap", now.value()),
+        ] {
             self.report.metrics.push(Metric::new(name, value, rows));
         }
-        let (Some(before), Some(bound), true) = (before, self.parameters.calibration_shift, enough) else { return };
+        let (Some(before), Some(bound), true) = (before, self.parameters.calibration_shift, enough) else {
+            return;
+        };
         let unit = if self.parameters.task == parameters::Task::Regression { before.spread } else { 1.0 };
         let (shift, bound) = (now.value() - before.value(), bound * unit);
         // Two-sided: half of the doubt on either side.
@@ -147,7 +153,14 @@ impl Check<'_> {
         }
     }
 
-    fn find(&mut self, name: &str, value: f64, bound: f64, severity: Option<parameters::Level>, message: String) {
+    fn find(
+        &mut self,
+        name: &str,
+        value: f64,
+        bound: f64,
+        severity: Option<parameters::Level>,
+        message: String,
+    ) {
         let severity = severity.unwrap_or(self.parameters.severity).into();
         self.report.findings.push(Finding::new(name, value, bound, message).severity(severity));
     }

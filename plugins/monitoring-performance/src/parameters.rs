@@ -192,7 +192,10 @@ impl Parameters {
             return Err(Error::parameter("/min_rows", "at least 2 rows are needed for a standard error"));
         }
         if let Some(shift) = read.calibration_shift.filter(|s| *s <= 0.0) {
-            return Err(Error::parameter("/calibration_shift", format!("{shift}: it must be above 0, or null")));
+            return Err(Error::parameter(
+                "/calibration_shift",
+                format!("{shift}: it must be above 0, or null"),
+            ));
         }
         if !matches!(read.positive, None | Some(Value::String(_) | Value::Number(_) | Value::Bool(_))) {
             return Err(Error::parameter("/positive", "it must be a string, a number, true or false"));

@@ -109,7 +109,9 @@ impl Window {
                 }
             }
             Pairs::Regression { truth: truths, predicted } => {
-                for (label, value) in truth.numbers()?.iter().copied().zip(prediction.numbers()?.iter().copied()) {
+                for (label, value) in
+                    truth.numbers()?.iter().copied().zip(prediction.numbers()?.iter().copied())
+                {
                     if !label.is_finite() {
                         continue;
                     }
@@ -124,7 +126,9 @@ impl Window {
             }
             Pairs::Binary { scores, positive } => {
                 let labels = classes(parameters, truth, before)?;
-                for (row, (label, score)) in labels.into_iter().zip(prediction.numbers()?.iter().copied()).enumerate() {
+                for (row, (label, score)) in
+                    labels.into_iter().zip(prediction.numbers()?.iter().copied()).enumerate()
+                {
                     let Some(label) = label else { continue };
                     if score.is_nan() {
                         self.unscored += 1;
@@ -134,7 +138,8 @@ impl Window {
                         self.labelled += 1;
                     } else {
                         let name = &parameters.prediction;
-                        let message = format!("{score} in `{name}` is no probability: it must be from 0 to 1");
+                        let message =
+                            format!("{score} in `{name}` is no probability: it must be from 0 to 1");
                         return Err(Error::column(name, message).at_row(before + row as u64));
                     }
                 }
@@ -159,11 +164,12 @@ fn classes(parameters: &Parameters, column: &Column, before: u64) -> Result<Vec<
     }
     let class = |(row, value): (usize, f64)| match value {
         v if v.is_nan() => Ok(None),
-        v if v == 1.0 => Ok(Some(true)),
-        v if v == 0.0 => Ok(Some(false)),
+        1.0 => Ok(Some(true)),
+        0.0 => Ok(Some(false)),
         v => {
             let name = &parameters.truth;
-            let message = format!("{v} in `{name}` is neither 0 nor 1: say with `positive` which class is positive");
+            let message =
+                format!("{v} in `{name}` is neither 0 nor 1: say with `positive` which class is positive");
             Err(Error::column(name, message).at_row(before + row as u64))
         }
     };

@@ -52,7 +52,13 @@ struct Reasons {
 impl Reasons {
     /// Applies the two thresholds: the stricter one that holds gets the reason,
     /// which `why` words with its bound.
-    fn add(&mut self, warn: Option<f64>, retire: Option<f64>, holds: impl Fn(f64) -> bool, why: impl Fn(f64) -> String) {
+    fn add(
+        &mut self,
+        warn: Option<f64>,
+        retire: Option<f64>,
+        holds: impl Fn(f64) -> bool,
+        why: impl Fn(f64) -> String,
+    ) {
         if let Some(bound) = retire.filter(|b| holds(*b)) {
             self.retire.push(why(bound));
         } else if let Some(bound) = warn.filter(|b| holds(*b)) {
@@ -77,9 +83,12 @@ fn name(usage: &Usage) -> String {
 
 fn age(parameters: &Parameters, usage: &Usage, reasons: &mut Reasons) {
     let Some(Steps { warn, retire }) = parameters.age_days else { return };
-    reasons.add(warn, retire, |bound| usage.age_days >= bound, |bound| {
-        format!("{} is {:.0} days old, and {bound} days is the bound.", name(usage), usage.age_days)
-    });
+    reasons.add(
+        warn,
+        retire,
+        |bound| usage.age_days >= bound,
+        |bound| format!("{} is {:.0} days old, and {bound} days is the bound.", name(usage), usage.age_days),
+    );
 }
 
 fn traffic(parameters: &Parameters, usage: &Usage, reasons: &mut Reasons) {
@@ -100,9 +109,14 @@ fn traffic(parameters: &Parameters, usage: &Usage, reasons: &mut Reasons) {
     }
     if let (Some(Steps { warn, retire }), true) = (parameters.calls_30d, usage.deployed) {
         let calls = usage.calls_30d as f64;
-        reasons.add(warn, retire, |bound| calls < bound, |bound| {
-            format!("{} was called {calls} times in the last 30 days, fewer than {bound}.", name(usage))
-        });
+        reasons.add(
+            warn,
+            retire,
+            |bound| calls < bound,
+            |bound| {
+                format!("{} was called {calls} times in the last 30 days, fewer than {bound}.", name(usage))
+            },
+        );
     }
 }
 
@@ -135,13 +149,18 @@ fn policy(parameters: &Parameters, usage: &Usage, reasons: &mut Reasons) {
         });
     }
     if let (Some(Steps { warn, retire }), Some(days)) = (parameters.expiry_days, usage.days_to_expiry) {
-        reasons.add(warn, retire, |bound| days <= bound, |bound| {
-            if days <= 0.0 {
-                format!("{} passed its expiry date {:.0} days ago.", name(usage), -days)
-            } else {
-                format!("{} expires in {days:.0} days, and {bound} days is the bound.", name(usage))
-            }
-        });
+        reasons.add(
+            warn,
+            retire,
+            |bound| days <= bound,
+            |bound| {
+                if days <= 0.0 {
+                    format!("{} passed its expiry date {:.0} days ago.", name(usage), -days)
+                } else {
+                    format!("{} expires in {days:.0} days, and {bound} days is the bound.", name(usage))
+                }
+            },
+        );
     }
 }
 

@@ -132,7 +132,10 @@ impl Parameters {
         let expiry = read.expiry_days.unwrap_or_default();
         order("/expiry_days", expiry.warn, expiry.retire, -1.0)?;
         if read.grace_days < 0.0 {
-            return Err(Error::parameter("/grace_days", format!("{}: it must be 0 or more", read.grace_days)));
+            return Err(Error::parameter(
+                "/grace_days",
+                format!("{}: it must be 0 or more", read.grace_days),
+            ));
         }
         for (i, rule) in read.performance.iter().enumerate() {
             let pointer = format!("/performance/{i}");

@@ -29,7 +29,10 @@ fn a_used_version_is_kept() {
 fn age_warns_and_then_retires() {
     let aged = |days| assess("", Usage { age_days: days, ..usage() });
     assert_eq!(aged(364.9), Verdict::Keep);
-    assert_eq!(aged(365.0), Verdict::Warn(vec!["delays version 2 is 365 days old, and 365 days is the bound.".into()]));
+    assert_eq!(
+        aged(365.0),
+        Verdict::Warn(vec!["delays version 2 is 365 days old, and 365 days is the bound.".into()])
+    );
     assert!(matches!(aged(730.0), Verdict::Retire(r) if r.len() == 1));
     let old = Usage { age_days: 5000.0, ..usage() };
     assert_eq!(assess(r#"{"age_days": null}"#, old), Verdict::Keep);
@@ -42,7 +45,9 @@ fn silence_warns_and_then_retires() {
     assert!(matches!(idle(30.0), Verdict::Warn(_)));
     assert_eq!(
         idle(90.0),
-        Verdict::Retire(vec!["delays version 2 was last called 90 days ago, and 90 days is the bound.".into()])
+        Verdict::Retire(vec![
+            "delays version 2 was last called 90 days ago, and 90 days is the bound.".into()
+        ])
     );
     let never = assess("", Usage { days_since_last_call: None, ..usage() });
     assert!(matches!(never, Verdict::Retire(r) if r[0].contains("never called in the 100 days")));
@@ -72,7 +77,9 @@ fn performance_has_floors_and_ceilings() {
         Verdict::Warn(vec!["roc_auc of delays version 2 is 0.7100 over 1000 rows, below 0.75.".into()])
     );
     let ceiling = r#"{"performance": [{"metric": "rmse", "slice": "carrier=UA", "retire_above": 8}]}"#;
-    assert!(matches!(assess(ceiling, usage()), Verdict::Retire(r) if r[0].contains("rmse of delays version 2 on carrier=UA is 9")));
+    assert!(
+        matches!(assess(ceiling, usage()), Verdict::Retire(r) if r[0].contains("rmse of delays version 2 on carrier=UA is 9"))
+    );
     let rows = r#"{"performance": [{"metric": "roc_auc", "retire_below": 0.9, "min_rows": 1001}]}"#;
     assert_eq!(assess(rows, usage()), Verdict::Keep);
     let unknown = r#"{"performance": [{"metric": "f1", "retire_below": 0.9}]}"#;
@@ -86,7 +93,9 @@ fn a_superseded_version_goes_once_nothing_routes_to_it() {
     let old = Usage { days_since_superseded: Some(60.0), ..usage() };
     assert_eq!(assess("", old.clone()), Verdict::Keep);
     let drained = Usage { deployed: false, ..old };
-    assert!(matches!(assess("", drained.clone()), Verdict::Retire(r) if r[0].contains("superseded 60 days ago")));
+    assert!(
+        matches!(assess("", drained.clone()), Verdict::Retire(r) if r[0].contains("superseded 60 days ago"))
+    );
     assert!(matches!(assess("", Usage { days_since_superseded: Some(59.0), ..drained }), Verdict::Warn(_)));
 }
 
@@ -95,12 +104,18 @@ fn expiry_warns_and_then_retires() {
     let expiring = |days| assess("", Usage { days_to_expiry: Some(days), ..usage() });
     assert_eq!(expiring(31.0), Verdict::Keep);
     assert!(matches!(expiring(30.0), Verdict::Warn(r) if r[0].contains("expires in 30 days")));
-    assert_eq!(expiring(-3.0), Verdict::Retire(vec!["delays version 2 passed its expiry date 3 days ago.".into()]));
+    assert_eq!(
+        expiring(-3.0),
+        Verdict::Retire(vec!["delays version 2 passed its expiry date 3 days ago.".into()])
+    );
 }
 
 #[test]
 fn retire_gives_the_reasons_of_the_rules_that_say_so() {
-    let verdict = assess("", Usage { age_days: 800.0, days_to_expiry: Some(0.0), days_since_last_call: Some(40.0), ..usage() });
+    let verdict = assess(
+        "",
+        Usage { age_days: 800.0, days_to_expiry: Some(0.0), days_since_last_call: Some(40.0), ..usage() },
+    );
     assert!(matches!(verdict, Verdict::Retire(r) if r.len() == 2));
 }
 

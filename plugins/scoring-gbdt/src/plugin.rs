@@ -1,41 +1,38 @@
 //! Tensors in, tensors out.
 
-use modelyard_sdk::learn::{self, Rows};
-use modelyard_sdk::prelude::*;
+use modelyard_sdk::learn::gbdt::{Forest, format};
+use modelyard_sdk::learn::{self, Head, Input, Rows};
+use modelyard_sdk::prelude::{Description, Result, Scoring, Signature, Tensor};
 
-use crate::forest::{Forest, Ready};
-use crate::format;
-
-/// The plugin: a model of the format `modelyard-gbdt-1`.
+/// The plugin: a model, decoded and laid out for scoring.
 #[derive(Debug)]
-pub struct Gbdt(Ready);
+pub struct Gbdt {
+    inputs: Vec<Input>,
+    head: Head,
+    forest: Forest,
+}
 
 impl Scoring for Gbdt {
     fn describe() -> Description {
-        Description {
-            summary: "Scores gradient-boosted decision trees (artifact modelyard-gbdt-1)".into(),
-            parameters: r#"{"type":"object","additionalProperties":false}"#.into(),
-            inputs: Vec::new(),
-            outputs: vec![
-                "probability: of the positive class [n], or of each class [n, k] (classification)".into(),
-                "label: the class, of two the positive one from 0.5 (classification)".into(),
-                "prediction: the number (regression)".into(),
-            ],
-        }
+        Description::new("Scores gradient-boosted decision trees (artifact modelyard-gbdt-1)").outputs([
+            "probability: of the positive class [n], or of each class [n, k] (classification)",
+            "label: the class, of two the positive one from 0.5 (classification)",
+            "prediction: the number (regression)",
+        ])
     }
 
-    fn load(artifact: &[u8]) -> Result<Self, Error> {
+    fn load(artifact: &[u8]) -> Result<Self> {
         let model = format::decode(artifact)?;
         let forest = Forest::new(&model);
-        Ok(Self(Ready { inputs: model.inputs, head: model.head, forest }))
+        Ok(Self { inputs: model.inputs, head: model.head, forest })
     }
 
     fn signature(&self) -> Signature {
-        learn::signature(&self.0.inputs, &self.0.head)
+        learn::signature(&self.inputs, &self.head)
     }
 
-    fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
-        let rows = Rows::read(&self.0.inputs, inputs)?;
-        Ok(self.0.head.answer(self.0.forest.score(&rows)))
+    fn predict(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let rows = Rows::read(&self.inputs, inputs)?;
+        Ok(self.head.answer(self.forest.score(&rows)))
     }
 }

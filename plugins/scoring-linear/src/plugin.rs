@@ -1,10 +1,8 @@
 //! Tensors in, tensors out.
 
+use modelyard_sdk::learn::linear::{Model, format};
 use modelyard_sdk::learn::{self, Rows};
-use modelyard_sdk::prelude::*;
-
-use crate::format;
-use crate::model::Model;
+use modelyard_sdk::prelude::{Description, Result, Scoring, Signature, Tensor};
 
 /// The plugin: a model of the format `modelyard-linear-1`.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! `cargo run --profile guest --example measure -- TRAIN TEST TARGET TASK [PARAMETERS] [IGNORE,…]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use modelyard_sdk::learn::{Rows, Task};
+use modelyard_sdk::learn::{Rows, Task, gbdt};
 use modelyard_sdk::prelude::*;
 use modelyard_sdk::stats;
 use training_gbdt::plugin::Gbdt;
@@ -108,8 +108,8 @@ fn single(model: &scoring_gbdt::plugin::Gbdt, test: &Table, artifact: &Artifact)
     println!("one row at a time: {:.3} µs each", took * 1e6);
     let inputs = artifact.signature.inputs.iter();
     println!("categorical inputs: {}", inputs.filter(|i| i.datatype == Datatype::Bytes).count());
-    let decoded = scoring_gbdt::format::decode(&artifact.bytes).unwrap();
-    let prepared = scoring_gbdt::Forest::new(&decoded);
+    let decoded = gbdt::format::decode(&artifact.bytes).unwrap();
+    let prepared = gbdt::Forest::new(&decoded);
     let batch = Rows::read(&decoded.inputs, &tensors(test, &artifact.signature)).unwrap();
     let width = decoded.inputs.len();
     let rows: Vec<Rows> =

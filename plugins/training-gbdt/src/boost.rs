@@ -3,8 +3,8 @@
 // Rows and classes run over lengths that were checked when the data was read.
 #![allow(clippy::indexing_slicing)]
 
+use modelyard_sdk::learn::gbdt::Model;
 use modelyard_sdk::{Error, Metric, Result, progress};
-use scoring_gbdt::Model;
 
 use crate::dataset::{Dataset, Feature, Prepared};
 use crate::grow::{Grower, Grown};

@@ -4,8 +4,8 @@
 #![allow(clippy::indexing_slicing)]
 
 use modelyard_sdk::learn::Kind;
+use modelyard_sdk::learn::gbdt::model::{Node, Tree};
 use modelyard_sdk::{Result, progress};
-use scoring_gbdt::model::{Node, Tree};
 
 use crate::categorical;
 use crate::dataset::{Bins, Feature};

@@ -1,8 +1,8 @@
 //! Settings in, an artifact `modelyard-gbdt-1` out.
 
 use modelyard_sdk::learn;
+use modelyard_sdk::learn::gbdt::format;
 use modelyard_sdk::prelude::*;
-use scoring_gbdt::format;
 
 use crate::params::{self, Parameters};
 use crate::{boost, dataset};

@@ -245,8 +245,7 @@ fn kept(name: &str, ids: HashMap<String, u32>, counts: &[u64], most: usize) -> (
 }
 
 impl Design {
-    /// Mean and scale of a column; a constant one is divided by 1, one of 0 and 1
-    /// only is left as it is.
+    /// Mean and scale of a column, of what is there; a constant one is divided by 1.
     fn standard(&self, values: &[f64], weights: Option<&[f64]>) -> Block {
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
         let there = || values.iter().enumerate().filter(|(_, value)| !value.is_nan());

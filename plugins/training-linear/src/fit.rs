@@ -4,8 +4,8 @@
 #![allow(clippy::indexing_slicing)]
 
 use modelyard_sdk::Result;
+use modelyard_sdk::learn::linear::{Model, Term};
 use modelyard_sdk::learn::{Kind, Task};
-use scoring_linear::{Model, Term};
 
 use crate::design::{Block, Design};
 use crate::params::Parameters;

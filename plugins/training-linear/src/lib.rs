@@ -9,8 +9,8 @@
 //!
 //! Objectives are scikit-learn's: Σ loss + l2/2 · ‖w‖² for classification
 //! (`LogisticRegression(C=1/l2)`), ‖y − Xw‖² + l2 · ‖w‖² for regression
-//! (`Ridge(alpha=l2)`), over standardised numbers and 0/1 indicators, without a
-//! penalty on the intercept.
+//! (`Ridge(alpha=l2)`), over standardised numbers and booleans and 0/1 indicators
+//! of categories and missing values, without a penalty on the intercept.
 
 pub mod design;
 pub mod fit;

@@ -1,11 +1,11 @@
 //! Settings in, an artifact `modelyard-linear-1` out.
 
+use modelyard_sdk::learn::linear::{Model, format};
 use modelyard_sdk::learn::{self, Head, Rows, Task, target};
 use modelyard_sdk::prelude::{
     Artifact, Description, Metric, Reader, Result, Settings, Training, log, progress,
 };
 use modelyard_sdk::stats::{self, regression};
-use scoring_linear::{Model, format};
 
 use crate::params::{self, Parameters};
 use crate::{design, fit};

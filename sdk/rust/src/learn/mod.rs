@@ -4,12 +4,15 @@
 //! - [`columns`]: which columns of a table a model learns from.
 //! - [`Input`] and [`Rows`]: a model's input columns, and tensors read as them.
 //! - [`Head`]: what a model answers, from scores to named tensors.
+//! - [`gbdt`] and [`linear`]: the built-in models and their artifacts.
 //! - [`target`]: the column to predict, as numbers or as classes.
 
 pub mod codec;
 pub mod columns;
+pub mod gbdt;
 mod head;
 mod inputs;
+pub mod linear;
 pub mod target;
 
 pub use crate::{Datatype, Error, Signature, Tensor, TensorData, TensorSpec};

@@ -1,7 +1,7 @@
 //! A model, and how it scores: raw scores are an intercept and, for each input,
 //! a coefficient times its value, or a coefficient by category.
 
-use modelyard_sdk::learn::{Head, Input, Rows};
+use crate::learn::{Head, Input, Rows};
 
 /// A linear model. With k scores, every list of coefficients holds k numbers for
 /// each thing it is about, one per score.

@@ -13,11 +13,11 @@
 //! unsigned LEB128, doubles are little-endian and finite, a text is its length
 //! and UTF-8.
 
-use modelyard_sdk::Error;
-use modelyard_sdk::learn::codec::{Decoder, Writer};
-use modelyard_sdk::learn::{Head, Input, Kind};
+use crate::Error;
+use crate::learn::codec::{Decoder, Writer};
+use crate::learn::{Head, Input, Kind};
 
-use crate::model::{Model, Term};
+use super::model::{Model, Term};
 
 /// The format's name, which an artifact begins with.
 pub const FORMAT: &str = "modelyard-linear-1";

@@ -8,9 +8,9 @@
 // Steps, slots and offsets were computed from a checked model; see `Forest::new`.
 #![allow(clippy::indexing_slicing)]
 
-use modelyard_sdk::learn::{Head, Input, Kind, Rows};
+use crate::learn::{Input, Kind, Rows};
 
-use crate::model::{Model, Node, Tree};
+use super::model::{Model, Node, Tree};
 
 /// Walks that are done side by side.
 const LANES: usize = 8;
@@ -249,15 +249,4 @@ impl Forest {
     fn value(&self, leaf: u32) -> f64 {
         f64::from_bits(self.nodes[leaf as usize].bits)
     }
-}
-
-/// A model, decoded and laid out, with what it takes and answers.
-#[derive(Debug)]
-pub struct Ready {
-    /// What it takes.
-    pub inputs: Vec<Input>,
-    /// What it answers.
-    pub head: Head,
-    /// Its trees.
-    pub forest: Forest,
 }

@@ -17,11 +17,11 @@
 //! pre-order, so a tree can neither share a node nor run in a circle, and its
 //! end follows from its nodes.
 
-use modelyard_sdk::Error;
-use modelyard_sdk::learn::codec::{Decoder, Writer};
-use modelyard_sdk::learn::{Head, Input, Kind};
+use crate::Error;
+use crate::learn::codec::{Decoder, Writer};
+use crate::learn::{Head, Input, Kind};
 
-use crate::model::{Model, Node, Tree};
+use super::model::{Model, Node, Tree};
 
 /// The format's name, which an artifact begins with.
 pub const FORMAT: &str = "modelyard-gbdt-1";

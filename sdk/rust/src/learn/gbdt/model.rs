@@ -1,6 +1,6 @@
 //! A model as trainers build it.
 
-use modelyard_sdk::learn::{Head, Input};
+use crate::learn::{Head, Input};
 
 /// Trees whose leaf values add up to raw scores.
 #[derive(Clone, Debug, PartialEq)]

@@ -142,7 +142,7 @@ fn an_artifact_cut_anywhere_is_refused() {
 fn flipped_bytes_are_refused_or_score_without_a_panic() {
     let bytes = format::encode(&model(Task::Multiclass, 4));
     let (mut state, mut refused, batch) = (7, 0, rows(9));
-    for _ in 0..20_000 {
+    for _ in 0..4_000 {
         let mut bytes = bytes.clone();
         for _ in 0..1 + random(&mut state) % 3 {
             let at = random(&mut state) as usize % bytes.len();
@@ -157,7 +157,7 @@ fn flipped_bytes_are_refused_or_score_without_a_panic() {
             Err(_) => refused += 1,
         }
     }
-    assert!(refused > 1000, "{refused}");
+    assert!(refused > 200, "{refused}");
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn two_classes_are_told_apart_on_rows_not_seen() {
     assert_eq!(artifact.signature, Scorer::load(&artifact.bytes).unwrap().signature());
     let auc = stats::roc_auc(&numbers(&artifact, &unseen.tensors()), &unseen.late(), None).unwrap();
     let best = stats::roc_auc(&unseen.odds, &unseen.late(), None).unwrap();
-    assert!(auc > best - 0.02, "{auc} where the true odds have {best}");
+    assert!(auc > best - 0.03, "{auc} where the true odds have {best}");
     let importance: f64 = artifact.importance.iter().map(|(_, share)| share).sum();
     assert!((importance - 1.0).abs() < 1e-9 && artifact.importance.len() == 4);
 }

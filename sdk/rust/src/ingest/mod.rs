@@ -13,6 +13,7 @@
 
 mod builder;
 pub mod encoding;
+mod format;
 mod infer;
 mod options;
 mod reject;

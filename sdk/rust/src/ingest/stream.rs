@@ -61,7 +61,7 @@ pub struct Stream {
 }
 
 enum Source {
-    Plain(Chunks),
+    Plain(Box<Chunks>),
     Gzip(Box<MultiGzDecoder<Chunks>>),
 }
 
@@ -147,7 +147,7 @@ impl Stream {
             source: if gzip {
                 Source::Gzip(Box::new(MultiGzDecoder::new(chunks)))
             } else {
-                Source::Plain(chunks)
+                Source::Plain(Box::new(chunks))
             },
             buffer: Vec::new(),
             start: 0,
@@ -176,7 +176,7 @@ impl Stream {
     /// Moves past the next `count` bytes, or past all at hand if there are
     /// fewer.
     pub fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.buffer.len());
+        self.start = self.start.saturating_add(count).min(self.buffer.len());
     }
 
     /// Keeps everything from here on in memory, so that [`rewind`](Stream::rewind)
@@ -277,4 +277,103 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use std::io::Write;
+
+    use super::*;
+    use crate::objects::{self, testing};
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn object(bytes: Vec<u8>) -> Object {
+        testing::serve("file:///s", bytes);
+        objects::open("file:///s", &[]).unwrap()
+    }
+
+    fn text() -> Vec<u8> {
+        (0..400_000u32).flat_map(|n| format!("{n}\n").into_bytes()).collect()
+    }
+
+    fn drain(stream: &mut Stream) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            all.extend_from_slice(stream.buffered());
+            stream.consume(usize::MAX);
+            if !stream.fill().unwrap() {
+                return all;
+            }
+        }
+    }
+
+    #[test]
+    fn plain_gzip_and_several_members_give_the_same_bytes() {
+        let text = text();
+        let (one, two) = text.split_at(1_000_000);
+        let members = [gzip(one), gzip(two)].concat();
+        for bytes in [text.clone(), gzip(&text), members] {
+            let mut stream = Stream::open(object(bytes), Compression::Auto).unwrap();
+            assert_eq!(drain(&mut stream), text);
+            assert_eq!(stream.position(), text.len() as u64);
+        }
+        let as_it_is = gzip(b"x");
+        let mut stream = Stream::open(object(as_it_is.clone()), Compression::None).unwrap();
+        assert_eq!(drain(&mut stream), as_it_is);
+        assert!(Stream::open(object(b"text".to_vec()), Compression::Gzip).unwrap().fill().is_err());
+    }
+
+    #[test]
+    fn a_stream_is_resumed_at_any_place_and_a_changed_one_is_noticed() {
+        let text = text();
+        for wrap in [<[u8]>::to_vec as fn(&[u8]) -> Vec<u8>, gzip] {
+            for place in [0, 1, 4_095, 4_097, 700_001, 2_000_000, text.len()] {
+                let mut stream = Stream::open(object(wrap(&text)), Compression::Auto).unwrap();
+                while (stream.position() as usize) < place {
+                    let missing = place - stream.position() as usize;
+                    if stream.buffered().is_empty() {
+                        assert!(stream.fill().unwrap());
+                    }
+                    stream.consume(missing.min(stream.buffered().len()));
+                }
+                let (position, fingerprint) = (stream.position(), stream.fingerprint());
+                let resume = |bytes: Vec<u8>| {
+                    Stream::resume(object(bytes), Compression::Auto, position, fingerprint).unwrap()
+                };
+                let mut grown = text.clone();
+                grown.extend_from_slice(b"more");
+                let Continued::Same(mut resumed) = resume(wrap(&grown)) else {
+                    panic!("{place} is replaced")
+                };
+                assert_eq!(drain(&mut resumed), grown.get(place..).unwrap());
+                assert!(resumed.fingerprint() != fingerprint || place == 0);
+                if place > 0 {
+                    let mut other = text.clone();
+                    *other.get_mut(place - 1).unwrap() = b'#';
+                    assert!(matches!(resume(wrap(&other)), Continued::Replaced), "{place}");
+                    let short = text.get(..place - 1).unwrap();
+                    assert!(matches!(resume(wrap(short)), Continued::Replaced), "{place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_held_can_be_read_again() {
+        let text = text();
+        let mut stream = Stream::open(object(text.clone()), Compression::Auto).unwrap();
+        stream.fill().unwrap();
+        stream.consume(900_000);
+        stream.hold();
+        let after = drain(&mut stream);
+        stream.rewind();
+        assert_eq!(stream.position(), 900_000);
+        assert_eq!(drain(&mut stream), after);
+    }
 }

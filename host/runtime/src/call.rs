@@ -8,10 +8,9 @@
 //! deadline is kept while guest code runs; a host call that hangs is cut by the
 //! timer around the whole call.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Engine, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace, WasmCoreDump};
@@ -75,31 +74,17 @@ pub(crate) async fn run<T>(
     let _ticking = ticker.enter();
     let start = Instant::now();
     let mut busy = Duration::ZERO;
-    let timed = Timed { call, busy: &mut busy };
+    let mut call = pin!(call);
+    let timed = poll_fn(|context| {
+        let start = Instant::now();
+        let poll = call.as_mut().poll(context);
+        busy += start.elapsed();
+        poll
+    });
     // The epoch callback comes first where guest code runs; it has the stack.
     let last = tokio::time::Instant::from_std(deadline + 4 * TICK);
     let outcome = tokio::time::timeout_at(last, timed).await.ok();
     (outcome, Cost { wall: start.elapsed(), busy })
-}
-
-struct Timed<'a, F> {
-    call: F,
-    busy: &'a mut Duration,
-}
-
-impl<F: Future> Future for Timed<'_, F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `call` is never moved out of the pinned struct, and `busy` is
-        // a plain reference that nothing pins.
-        let this = unsafe { self.get_unchecked_mut() };
-        let call = unsafe { Pin::new_unchecked(&mut this.call) };
-        let start = Instant::now();
-        let poll = call.poll(context);
-        *this.busy += start.elapsed();
-        poll
-    }
 }
 
 /// The meaning of a call's end.
@@ -174,7 +159,7 @@ fn backtrace(error: &wasmtime::Error) -> String {
     for frame in frames.iter().take(FRAMES) {
         let name = match frame.symbols().iter().find_map(|symbol| symbol.name()).or_else(|| frame.func_name())
         {
-            Some(name) => demangled(name),
+            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
             None => format!("function {}", frame.func_index()),
         };
         match frame.module_offset() {
@@ -186,29 +171,6 @@ fn backtrace(error: &wasmtime::Error) -> String {
         lines.push(format!("… {} more", frames.len() - FRAMES));
     }
     lines.join("\n")
-}
-
-/// Rust's legacy and v0 manglings end in a hash or begin with a disambiguator;
-/// the path between is what a reader wants.
-fn demangled(name: &str) -> String {
-    let Some(mut rest) = name.strip_prefix("_ZN") else { return name.to_owned() };
-    let mut parts = Vec::new();
-    while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()).filter(|&at| at > 0) {
-        let (count, tail) = rest.split_at(digits);
-        let Some((part, tail)) = count.parse().ok().and_then(|count: usize| tail.split_at_checked(count))
-        else {
-            return name.to_owned();
-        };
-        parts.push(part);
-        rest = tail;
-    }
-    if parts.last().is_some_and(|last| last.len() == 17 && last.starts_with('h')) {
-        parts.pop();
-    }
-    match parts.is_empty() {
-        true => name.to_owned(),
-        false => parts.join("::"),
-    }
 }
 
 /// The text of a panic that the guest left in one of its memories.
@@ -250,12 +212,5 @@ mod tests {
         memory.extend(5u32.to_le_bytes());
         memory.extend(b"oh no and more");
         assert_eq!(marked(&memory).as_deref(), Some("oh no"));
-    }
-
-    #[test]
-    fn names_are_demangled() {
-        assert_eq!(demangled("_ZN5hello5world17h0123456789abcdefE"), "hello::world");
-        assert_eq!(demangled("plain"), "plain");
-        assert_eq!(demangled("_ZN99x"), "_ZN99x");
     }
 }

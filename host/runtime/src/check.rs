@@ -251,7 +251,7 @@ mod tests {
             assert!(error.message.contains(words), "{error:?}");
             error.column.unwrap()
         };
-        assert_eq!(fails(&[x.clone()], "missing"), "y");
+        assert_eq!(fails(std::slice::from_ref(&x), "missing"), "y");
         assert_eq!(fails(&[x.clone(), fp64("z", &[1], &[1.0])], "no tensor"), "z");
         assert_eq!(fails(&[x.clone(), fp64("y", &[2], &[1.0, 2.0])], "2 rows"), "y");
         assert_eq!(fails(&[fp64("x", &[1, 3], &[1.0; 3]), y.clone()], "[-1, 2]"), "x");

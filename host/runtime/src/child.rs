@@ -114,7 +114,8 @@ async fn ended(status: ExitStatus, directory: &Path, limits: &CompileLimits) -> 
     let words = tokio::fs::read(directory.join("stderr")).await.unwrap_or_default();
     let words = String::from_utf8_lossy(&words);
     let words = words.trim();
-    let memory = ["memory allocation of", "Cannot allocate memory", "os error 12", "failed to spawn thread"];
+    let memory =
+        ["memory allocation of", "Cannot allocate memory", "os error 12", "Resource temporarily unavailable"];
     if memory.iter().any(|text| words.contains(text)) {
         return Error::CompileMemory(limits.memory_bytes);
     }

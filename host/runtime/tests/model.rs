@@ -11,7 +11,8 @@ use modelyard_runtime::types::{ColumnData, Tensor, TensorData};
 use modelyard_runtime::{Error, Fault, ModelOptions, digest};
 
 async fn fault(name: &str, change: impl FnOnce(&mut ModelOptions)) -> Fault {
-    let model = home().model(b"\x02", change).await;
+    let home = home();
+    let model = home.model(b"\x02", change).await;
     let fault = model.predict(vec![fp64(name, &[1.0, 2.0])]).await.unwrap_err().fault;
     let kept = matches!(fault, Fault::BadOutput(_) | Fault::InvalidInput(_));
     assert_eq!(model.stats().idle, usize::from(kept), "an instance that broke is thrown away: {fault:?}");
@@ -20,7 +21,8 @@ async fn fault(name: &str, change: impl FnOnce(&mut ModelOptions)) -> Fault {
 
 #[tokio::test]
 async fn predictions_are_exact_and_nan_passes_through() {
-    let model = home().model(b"\x03", |_| ()).await;
+    let home = home();
+    let model = home.model(b"\x03", |_| ()).await;
     let x = [1.5, f64::NAN, f64::INFINITY, -0.0];
     let (outputs, timings) = model.predict(vec![fp64("x", &x)]).await.unwrap();
     let y = values(&outputs[0]);
@@ -129,7 +131,8 @@ async fn a_hundred_megabytes_of_output_are_refused() {
         fault("huge", |options| options.output_bytes = 64 << 20).await,
         Fault::OutputTooLarge(64 << 20)
     );
-    let model = home().model(b"\x02", |options| options.output_bytes = 256 << 20).await;
+    let home = home();
+    let model = home.model(b"\x02", |options| options.output_bytes = 256 << 20).await;
     let (outputs, _) = model.predict(vec![fp64("huge", &[1.0])]).await.unwrap();
     assert_eq!(values(&outputs[0]).len(), 13_000_000);
 }

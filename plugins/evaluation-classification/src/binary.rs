@@ -56,9 +56,12 @@ pub fn curves(truth: &[bool], scores: &[f64], bins: usize) -> Vec<Curve> {
         ("precision_recall", "recall", "precision", ranking::precision_recall_curve(&points, POINTS)),
         ("calibration", "mean probability", "share of positives", calibration),
     ];
-    let curve = |(name, x_label, y_label, points): (&str, &str, &str, Option<Vec<(f64, f64)>>)| {
-        let (x, y) = points?.into_iter().unzip();
-        Some(Curve { name: name.into(), x_label: x_label.into(), y_label: y_label.into(), x, y })
-    };
-    named.into_iter().filter_map(curve).collect()
+    let mut curves = Vec::new();
+    for (name, x_label, y_label, points) in named {
+        if let Some(points) = points {
+            let (x, y) = points.into_iter().unzip();
+            curves.push(Curve { name: name.into(), x_label: x_label.into(), y_label: y_label.into(), x, y });
+        }
+    }
+    curves
 }

@@ -98,7 +98,7 @@ impl Objective {
             }
             Self::Absolute => {
                 for ((d, score), y) in derivatives.iter_mut().zip(scores).zip(&data.target) {
-                    let sign = if score > y { 1.0 } else { f32::from(i8::from(score < y)) * -1.0 };
+                    let sign = f32::from(i8::from(score > y) - i8::from(score < y));
                     *d = [sign, 1.0];
                 }
             }

@@ -27,7 +27,7 @@ pub fn fit(design: &Design, l2: f64) -> Result<Vec<f64>> {
     let mut matrix = vec![0.0; n * n];
     let mut right = vec![0.0; n];
     let mut entries: Vec<(usize, f64)> = Vec::new();
-    for row in 0..design.rows {
+    for (row, y) in y.iter().enumerate() {
         if row % 65_536 == 0 {
             progress::check()?;
             progress::report(0.9 * row as f64 / design.rows as f64, "summing products");
@@ -41,7 +41,7 @@ pub fn fit(design: &Design, l2: f64) -> Result<Vec<f64>> {
         // Parameters ascend, so this is the lower triangle.
         for (at, (i, a)) in entries.iter().enumerate() {
             let a = a * weight;
-            right[*i] += a * (y[row] - centre);
+            right[*i] += a * (y - centre);
             for (j, b) in entries.iter().take(at + 1) {
                 matrix[i * n + j] += a * b;
             }

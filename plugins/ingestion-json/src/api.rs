@@ -85,7 +85,7 @@ impl Api {
     }
 
     /// The next record of this page.
-    pub fn next(&mut self) -> Option<Value> {
+    pub fn take(&mut self) -> Option<Value> {
         let item = self.items.get_mut(self.page.index)?;
         self.page.index += 1;
         Some(item.take())

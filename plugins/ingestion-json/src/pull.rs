@@ -130,7 +130,7 @@ impl Session {
     fn next(&mut self, settings: &Settings) -> Result<Result<Value, (String, String)>, Error> {
         let record = match &mut self.source {
             Source::File(file) => file.next(settings.given.max_record_bytes)?,
-            Source::Api(api, _) => api.next().map(Ok),
+            Source::Api(api, _) => api.take().map(Ok),
         };
         record.ok_or_else(|| Error::internal("a record was announced and isn't there"))
     }

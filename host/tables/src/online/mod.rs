@@ -1,0 +1,219 @@
+//! The online store: the latest row of every key of every feature view, in
+//! memory for serving, rebuilt from a durable log.
+
+mod record;
+mod view;
+
+use std::{collections::HashMap, fs::File, path::Path, sync::Arc, time::Duration};
+
+use arrow::array::RecordBatch;
+use modelyard_clock::Timestamp;
+use parking_lot::RwLock;
+use tokio::sync::RwLock as Gate;
+
+use record::Record;
+pub(crate) use view::Row;
+use view::{View, key_bytes};
+
+use crate::{
+    Result, Value,
+    log::{Log, committed},
+};
+
+/// The values of a view's key columns, in the order in which the view was put.
+/// Numbers are compared by value: 7 finds a row put as 7.0.
+pub type Key = Vec<Value>;
+
+/// What came of a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A row that is young enough.
+    Present,
+    /// No row of that key.
+    NotFound,
+    /// A row that is older than the time to live; its values are given, and
+    /// whether they may be used is the caller's decision.
+    OutsideMaxAge,
+}
+
+/// One key's row.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// Whether there is a row, and one of use.
+    pub status: Status,
+    row: Option<Arc<Row>>,
+}
+
+impl Lookup {
+    /// When the row's values became true.
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.row.as_ref().map(|row| row.event_time)
+    }
+
+    /// A column's value; none if the row (or the column in it) isn't there.
+    pub fn value(&self, column: &str) -> Option<&Value> {
+        let row = self.row.as_ref()?;
+        let index = row.columns.iter().position(|name| name == column)?;
+        row.values.get(index)
+    }
+
+    /// Every column and its value, keys and event time left out.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.row.iter().flat_map(|row| row.columns.iter().map(String::as_str).zip(row.values.iter()))
+    }
+}
+
+/// What a put did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Put {
+    /// Rows that are now the latest of their key.
+    pub stored: u64,
+    /// Rows left out because a later event of their key is there.
+    pub outdated: u64,
+}
+
+/// Latest values by key. A cheap handle.
+#[derive(Clone)]
+pub struct OnlineStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    views: RwLock<HashMap<String, Arc<View>>>,
+    log: Log<()>,
+    /// Writers share it; a compaction has it alone, so that memory and log
+    /// agree when it looks.
+    gate: Gate<()>,
+    compact_bytes: u64,
+    /// The directory is this process's as long as somebody can write to it.
+    _lock: Arc<File>,
+}
+
+impl OnlineStore {
+    /// Opens the store in `dir`. Blocking: replays the log.
+    pub(crate) fn open(dir: &Path, interval: Duration, compact_bytes: u64, lock: Arc<File>) -> Result<Self> {
+        let mut views = HashMap::new();
+        let log =
+            Log::open(dir, interval, 0, |payload| apply(&mut views, Record::decode(payload)?).map(drop))?;
+        let inner = Inner { views: RwLock::new(views), log, gate: Gate::new(()), compact_bytes, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Stores the latest row of each key and waits until it is durable. An
+    /// older event never replaces a newer one; of two with the same time the
+    /// later put wins.
+    pub async fn put(&self, view: &str, keys: &[&str], rows: &RecordBatch, event_time: &str) -> Result<Put> {
+        if rows.num_rows() == 0 {
+            return Ok(Put::default());
+        }
+        let record = Record::put(view, keys, rows, event_time)?;
+        if let Some(known) = self.inner.views.read().get(view) {
+            known.check_keys(view, keys)?;
+        }
+        let put = {
+            let _gate = self.inner.gate.read().await;
+            committed(self.inner.log.append_durable(&record.encode(), ())?).await?;
+            self.apply(record)?
+        };
+        self.compact_if_due().await?;
+        Ok(put)
+    }
+
+    /// The rows of keys as they are at `now`, in the keys' order. A row whose
+    /// event lies more than `ttl` before `now` is outside the maximum age.
+    pub fn get(&self, view: &str, keys: &[Key], now: Timestamp, ttl: Option<Duration>) -> Vec<Lookup> {
+        let view = self.inner.views.read().get(view).cloned();
+        let look = |key: &Key| {
+            let row = view.as_ref().and_then(|view| view.get(&key_bytes(key)));
+            let status = match &row {
+                None => Status::NotFound,
+                Some(row) if ttl.is_some_and(|ttl| now.since(row.event_time) > ttl) => Status::OutsideMaxAge,
+                Some(_) => Status::Present,
+            };
+            Lookup { status, row }
+        };
+        keys.iter().map(look).collect()
+    }
+
+    /// The number of keys of a view.
+    pub fn keys(&self, view: &str) -> u64 {
+        self.inner.views.read().get(view).map_or(0, |view| view.len())
+    }
+
+    /// The views that hold rows, in order of name.
+    pub fn views(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.inner.views.read().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Removes a view and all its rows.
+    pub async fn drop_view(&self, view: &str) -> Result<()> {
+        self.remove(Record::Drop { view: view.to_owned() }).await.map(drop)
+    }
+
+    /// Removes, in every view, the rows in which `column` (a key or a value)
+    /// equals `value`, from memory and from the disk; gives their number.
+    pub async fn erase(&self, column: &str, value: &Value) -> Result<u64> {
+        self.remove(Record::Erase { column: column.to_owned(), value: value.clone() }).await
+    }
+
+    async fn remove(&self, record: Record) -> Result<u64> {
+        let removed = {
+            let _gate = self.inner.gate.read().await;
+            committed(self.inner.log.append_durable(&record.encode(), ())?).await?;
+            self.apply(record)?.stored
+        };
+        // What is removed must leave the disk, not only the memory.
+        self.compact().await?;
+        Ok(removed)
+    }
+
+    fn apply(&self, record: Record) -> Result<Put> {
+        if let Record::Put { view, rows, .. } = &record
+            && let Some(view) = self.inner.views.read().get(view)
+        {
+            return Ok(view.put(rows));
+        }
+        apply(&mut self.inner.views.write(), record)
+    }
+
+    async fn compact_if_due(&self) -> Result<()> {
+        let bytes = self.inner.log.bytes();
+        let live: u64 = self.inner.views.read().values().map(|view| view.bytes()).sum();
+        if bytes > self.inner.compact_bytes && bytes / 3 > live { self.compact().await } else { Ok(()) }
+    }
+
+    /// Rewrites the log with nothing but the rows that are there.
+    pub async fn compact(&self) -> Result<()> {
+        let gate = self.inner.gate.write().await;
+        let inner = self.inner.clone();
+        let rewrite = move || {
+            let views = inner.views.read().clone();
+            inner.log.rewrite(|out| {
+                for (name, view) in &views {
+                    for record in view.records(name) {
+                        out(&record.encode(), ())?;
+                    }
+                }
+                Ok(())
+            })
+        };
+        let result = tokio::task::spawn_blocking(rewrite).await.unwrap_or(Err(crate::Error::Closed));
+        drop(gate);
+        result
+    }
+}
+
+/// Makes a record true in memory; gives rows stored or, for the others, removed.
+fn apply(views: &mut HashMap<String, Arc<View>>, record: Record) -> Result<Put> {
+    let stored = match record {
+        Record::Put { view, keys, rows } => {
+            let view = views.entry(view).or_insert_with(|| Arc::new(View::new(keys)));
+            return Ok(view.put(&rows));
+        }
+        Record::Drop { view } => views.remove(&view).map_or(0, |view| view.len()),
+        Record::Erase { column, value } => views.values().map(|view| view.erase(&column, &value)).sum(),
+    };
+    Ok(Put { stored, outdated: 0 })
+}

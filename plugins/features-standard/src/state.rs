@@ -38,6 +38,7 @@ pub enum What {
     /// Fills missing values of a column of numbers.
     FillNumber {
         /// With this.
+        #[serde(with = "exact")]
         value: f64,
         /// Whether a column says where.
         indicator: bool,
@@ -52,8 +53,10 @@ pub enum What {
     /// (x − center) / scale.
     Scale {
         /// What is taken off.
+        #[serde(with = "exact")]
         center: f64,
         /// What is divided by; not 0.
+        #[serde(with = "exact")]
         scale: f64,
     },
     /// A column for each category.
@@ -82,6 +85,7 @@ pub enum What {
     /// The number of the interval.
     Bucketise {
         /// The inner edges, ascending.
+        #[serde(with = "exact_list")]
         edges: Vec<f64>,
     },
     /// Parts of a timestamp.
@@ -121,5 +125,35 @@ impl State {
     /// The state as bytes.
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         serde_json::to_vec(self).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// Numbers as strings: reading JSON numbers may be off by the last bit, and a
+/// value that lies on an edge must stay there.
+mod exact {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value.to_string())
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// [`exact`] for several numbers.
+mod exact_list {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(f64::to_string))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
     }
 }

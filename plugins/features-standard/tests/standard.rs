@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use features_standard::Standard;
+use features_standard::state::{Fitted, State, What};
 use features_standard::transform::bucket;
 use modelyard_sdk::prelude::*;
 use serde_json::{Value, json};
@@ -279,6 +280,19 @@ fn a_state_gives_the_same_features_row_by_row() {
     }
     let none = fitted.transform(table.slice(0, 0)).unwrap();
     assert_eq!((none.rows(), none.columns().len()), (0, whole.columns().len()));
+}
+
+#[test]
+fn a_state_keeps_numbers_to_the_last_bit() {
+    // Sevenths have seventeen digits, where reading JSON numbers may be off.
+    let edges: Vec<f64> = (1..20_000).map(|n| f64::from(n) / 7.0 + 1e-13).collect();
+    let what = |edges: &[f64]| What::Bucketise { edges: edges.to_vec() };
+    let scale = What::Scale { center: edges[12], scale: edges[13_579] };
+    let fitted = [what(&edges), scale.clone()].map(|what| Fitted { column: "v".to_owned(), what });
+    let state = State { v: 1, inputs: Vec::new(), fitted: fitted.to_vec(), outputs: Vec::new() };
+    let again = State::parse(&state.bytes().unwrap()).unwrap();
+    assert_eq!(again.fitted[0].what, what(&edges));
+    assert_eq!(again.fitted[1].what, scale);
 }
 
 #[test]

@@ -1,0 +1,340 @@
+//! The hot path: from tensors to a recorded answer.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use modelyard_runtime::{check, types::Tensor};
+use modelyard_tables::{Column, Prediction, Value};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    Deployments, SHADOW,
+    endpoint::{Endpoint, Target},
+    predictor::Predicted,
+};
+use crate::{Code, Error, Platform, Result, columns, governance::Actor};
+
+/// What a caller asks.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// One tensor for each input; inputs that a joined view knows may be left
+    /// out if the view's keys are given.
+    pub inputs: Vec<Tensor>,
+    /// The same key always takes the same route.
+    pub sticky: Option<String>,
+    /// Whom the call is about, for erasure.
+    pub entity: Option<String>,
+    /// Only this version answers, whatever the weights.
+    pub version: Option<u32>,
+}
+
+/// Where the time went, in microseconds.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct Spent {
+    /// Waiting for a place.
+    pub queue_us: u64,
+    /// Making an instance; 0 for a warm one.
+    pub instantiate_us: u64,
+    /// In features and model.
+    pub compute_us: u64,
+    /// From request to answer.
+    pub total_us: u64,
+}
+
+/// What a caller gets.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The prediction's id: labels refer to it.
+    pub prediction_id: Uuid,
+    /// The model.
+    pub model: String,
+    /// The version that answered.
+    pub version: u32,
+    /// What it says.
+    pub outputs: Vec<Tensor>,
+    /// Where the time went.
+    pub spent: Spent,
+}
+
+impl Deployments<'_> {
+    /// Answers one call.
+    pub async fn infer(&self, name: &str, request: Request) -> Result<Answer> {
+        let endpoint = self.0.endpoints.get(name).ok_or_else(|| Error::not_found("deployment", name))?;
+        let started = Instant::now();
+        let rows = rows(&request.inputs, endpoint.spec.limits.max_rows)?;
+        let target = match request.version {
+            None => endpoint.pick(request.sticky.as_deref()),
+            Some(version) => endpoint.routes.iter().find(|route| route.version == version),
+        };
+        let target = target.ok_or_else(|| match request.version {
+            Some(version) => Error::not_found("version of this deployment", version),
+            None => Error::new(Code::Unavailable, format!("the deployment {name:?} has no open route")),
+        })?;
+        let inputs = self.complete(target, request.inputs, rows)?;
+        let features = logged(&inputs);
+        let shadowed = endpoint.shadow.as_ref().map(|_| inputs.clone());
+        let outcome = target.predictor.predict_tensors(inputs).await;
+        target.calls.fetch_add(1, Relaxed);
+        let predicted = match outcome {
+            Ok(predicted) => predicted,
+            Err(error) => {
+                self.count_failure(&endpoint, target, &error);
+                return Err(error);
+            }
+        };
+        let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let timings = predicted.timings;
+        endpoint.meter.answered(u64::from(rows), latency_us, timings.cpu_us, timings.memory_bytes);
+        let id = Uuid::now_v7();
+        let entities = request.entity.map(|entity| vec![Some(entity); rows as usize]).unwrap_or_default();
+        let prediction = prediction(
+            self.0,
+            id,
+            &endpoint.spec.name,
+            &endpoint,
+            target,
+            rows,
+            features,
+            &predicted,
+            latency_us,
+        );
+        let prediction = Prediction { entities, ..prediction };
+        self.0.tables.predictions().record(&prediction).await?;
+        if let (Some(shadow), Some(inputs)) = (&endpoint.shadow, shadowed) {
+            self.call_shadow(endpoint.clone(), shadow.clone(), inputs, prediction);
+        }
+        Ok(Answer {
+            prediction_id: id,
+            model: endpoint.spec.model.clone(),
+            version: target.version,
+            outputs: predicted.outputs,
+            spent: Spent {
+                queue_us: timings.queue_us,
+                instantiate_us: timings.instantiate_us,
+                compute_us: timings.compute_us,
+                total_us: latency_us,
+            },
+        })
+    }
+
+    fn count_failure(&self, endpoint: &Arc<Endpoint>, target: &Target, error: &Error) {
+        match error.code {
+            // The caller's own mistakes say nothing about the version.
+            Code::InvalidInput | Code::Unsupported => return,
+            Code::Busy => {
+                endpoint.meter.rejected();
+                return;
+            }
+            _ => endpoint.meter.failed(),
+        }
+        let errors = target.errors.fetch_add(1, Relaxed) + 1;
+        let calls = target.calls.load(Relaxed);
+        let canary = &endpoint.spec.canary;
+        let open = endpoint.routes.iter().filter(|route| !route.out.load(Relaxed)).count();
+        let bad = errors as f64 / calls.max(1) as f64 > canary.max_error_share;
+        if open > 1 && bad && calls >= canary.min_calls && !target.out.swap(true, Relaxed) {
+            let (platform, name, version) = (self.0.clone(), endpoint.spec.name.clone(), target.version);
+            let reason =
+                format!("version {version} failed {errors} of {calls} calls; the last: {}", error.message);
+            tokio::spawn(async move {
+                let outcome =
+                    platform.deployment().step_back(&Actor::system(), &name, version, &reason).await;
+                if let Err(error) = outcome {
+                    tracing::error!(%error, deployment = name, "a canary could not step back");
+                }
+            });
+        }
+    }
+
+    /// Adds the inputs that joined views know by the given keys, and takes out
+    /// keys that the model doesn't take.
+    fn complete(&self, target: &Target, mut inputs: Vec<Tensor>, rows: u32) -> Result<Vec<Tensor>> {
+        let fields = target.predictor.fields();
+        let given = |name: &str, inputs: &[Tensor]| inputs.iter().any(|tensor| tensor.name == name);
+        let wanted: Vec<&str> =
+            fields.iter().map(|field| field.name.as_str()).filter(|name| !given(name, &inputs)).collect();
+        if !wanted.is_empty() && !target.lookups.is_empty() {
+            let added = self.looked_up(target, &inputs, &wanted, rows)?;
+            inputs.extend(added);
+        }
+        let known = |name: &str| fields.iter().any(|field| field.name == name);
+        let key = |name: &str| {
+            target.lookups.iter().any(|lookup| lookup.key_columns.iter().any(|column| column == name))
+        };
+        for tensor in &inputs {
+            if !known(&tensor.name) && !key(&tensor.name) {
+                let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+                let mut error = Error::invalid(format!(
+                    "no input is named {:?}; the inputs are {}",
+                    tensor.name,
+                    names.join(", ")
+                ));
+                error.location.column = Some(tensor.name.clone());
+                return Err(error);
+            }
+        }
+        inputs.retain(|tensor| known(&tensor.name));
+        Ok(inputs)
+    }
+
+    fn looked_up(
+        &self,
+        target: &Target,
+        inputs: &[Tensor],
+        wanted: &[&str],
+        rows: u32,
+    ) -> Result<Vec<Tensor>> {
+        let now = self.0.clock.now();
+        let mut cells: HashMap<&str, Vec<Value>> = HashMap::new();
+        for join in &target.lookups {
+            let columns: Option<Vec<Column>> = join
+                .key_columns
+                .iter()
+                .map(|key| {
+                    let tensor = inputs.iter().find(|tensor| tensor.name == *key)?;
+                    columns::output_columns(tensor, None).into_iter().next()
+                })
+                .collect();
+            let Some(columns) = columns else { continue };
+            let keys: Vec<Vec<Value>> = (0..rows as usize)
+                .map(|row| columns.iter().map(|column| column.value(row)).collect())
+                .collect();
+            let ttl = join.ttl_seconds.map(Duration::from_secs);
+            let found = self.0.tables.online().get(&join.view, &keys, now, ttl);
+            for name in wanted
+                .iter()
+                .filter(|name| join.columns.is_empty() || join.columns.iter().any(|c| c == *name))
+            {
+                let values: Vec<Value> =
+                    found.iter().map(|row| fresh(row).and_then(|row| row.value(name)).cloned().unwrap_or_default()).collect();
+                if values.iter().any(|value| !value.is_null()) || !cells.contains_key(name) {
+                    cells.insert(name, values);
+                }
+            }
+        }
+        let columns =
+            cells.into_iter().map(|(name, values)| columns::to_wit(Column::from_values(name, &values)));
+        Ok(columns::to_tensors(columns.collect()))
+    }
+
+    /// Calls the shadow beside; its answer is only recorded, under the same id,
+    /// so that the same labels judge it.
+    fn call_shadow(&self, endpoint: Arc<Endpoint>, shadow: Arc<Target>, inputs: Vec<Tensor>, of: Prediction) {
+        let platform = self.0.clone();
+        tokio::spawn(async move {
+            let started = Instant::now();
+            shadow.calls.fetch_add(1, Relaxed);
+            let inputs = match platform.deployment().complete(&shadow, inputs, of.rows) {
+                Ok(inputs) => inputs,
+                Err(_) => return,
+            };
+            match shadow.predictor.predict_tensors(inputs).await {
+                Ok(predicted) => {
+                    let latency = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    let name = format!("{}{SHADOW}", endpoint.spec.name);
+                    let mut prediction = prediction(
+                        &platform,
+                        of.id,
+                        &name,
+                        &endpoint,
+                        &shadow,
+                        of.rows,
+                        of.features,
+                        &predicted,
+                        latency,
+                    );
+                    prediction.at = of.at;
+                    prediction.entities = of.entities;
+                    if let Err(error) = platform.tables.predictions().record(&prediction).await {
+                        tracing::warn!(%error, "a shadow's prediction could not be recorded");
+                    }
+                }
+                Err(_) => {
+                    shadow.errors.fetch_add(1, Relaxed);
+                }
+            }
+        });
+    }
+}
+
+/// A looked-up row, unless it is too old to use.
+fn fresh(row: &modelyard_tables::Lookup) -> Option<&modelyard_tables::Lookup> {
+    (row.status == modelyard_tables::Status::Present).then_some(row)
+}
+
+/// The number of rows that all inputs have.
+fn rows(inputs: &[Tensor], max: u32) -> Result<u32> {
+    let mut rows: Option<(&str, i64)> = None;
+    for tensor in inputs {
+        check::tensor(tensor).map_err(|message| {
+            let mut error = Error::invalid(message);
+            error.location.column = Some(tensor.name.clone());
+            error
+        })?;
+        let shape_ok = matches!(tensor.shape.as_slice(), [_] | [_, 1]);
+        let first = tensor.shape.first().copied().unwrap_or(0);
+        let same = rows.is_none_or(|(_, known)| known == first);
+        if !shape_ok && tensor.shape.len() < 2 || !same {
+            let (other, known) = rows.unwrap_or(("the others", first));
+            let mut error = Error::invalid(format!(
+                "the input {:?} has the shape {:?}; {other} has {known} rows: all inputs have one first dimension",
+                tensor.name, tensor.shape
+            ));
+            error.location.column = Some(tensor.name.clone());
+            return Err(error);
+        }
+        rows = rows.or(Some((&tensor.name, first)));
+    }
+    match rows {
+        None => Err(Error::field("inputs", "the request has no inputs")),
+        Some((_, 0)) => Err(Error::field("inputs", "the request has no rows")),
+        Some((_, rows)) => match u32::try_from(rows) {
+            Ok(rows) if rows <= max => Ok(rows),
+            _ => Err(Error::new(Code::TooLarge, format!("{rows} rows are more than the {max} of one call"))),
+        },
+    }
+}
+
+/// What the prediction log keeps of the inputs.
+fn logged(inputs: &[Tensor]) -> Vec<Column> {
+    inputs.iter().flat_map(|tensor| columns::output_columns(tensor, None)).collect()
+}
+
+#[allow(clippy::too_many_arguments)]
+fn prediction(
+    platform: &Platform,
+    id: Uuid,
+    deployment: &str,
+    endpoint: &Endpoint,
+    target: &Target,
+    rows: u32,
+    features: Vec<Column>,
+    predicted: &Predicted,
+    latency_us: u64,
+) -> Prediction {
+    let specs = &target.predictor.signature().outputs;
+    let outputs = predicted
+        .outputs
+        .iter()
+        .flat_map(|tensor| {
+            columns::output_columns(tensor, specs.iter().find(|spec| spec.name == tensor.name))
+        })
+        .collect();
+    Prediction {
+        id,
+        deployment: deployment.to_owned(),
+        model: endpoint.spec.model.clone(),
+        version: target.version,
+        at: platform.clock.now(),
+        rows,
+        features,
+        outputs,
+        latency_us,
+        entities: vec![],
+    }
+}

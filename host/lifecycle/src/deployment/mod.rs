@@ -1,0 +1,29 @@
+//! Deployment: versions behind endpoints.
+//!
+//! The hot path ([`Deployments::infer`]) reads an immutable table of endpoints
+//! that is swapped whole on change; it takes no lock that models share and asks
+//! no database. Everything else here is the cold path around it.
+
+mod endpoint;
+mod infer;
+mod predictor;
+mod records;
+mod revisions;
+
+pub use endpoint::{BOUNDS_US, EndpointStats, RouteStats};
+pub use infer::{Answer, Request, Spent};
+pub use records::{
+    Canary, Deployment, DeploymentSpec, DeploymentStatus, Limits, Revision, Route, revision_id,
+};
+
+pub(crate) use endpoint::Endpoints;
+pub(crate) use predictor::{Parts, Predictor};
+pub(crate) use revisions::number;
+
+use crate::Platform;
+
+/// The suffix of the name under which a shadow's predictions are logged.
+pub const SHADOW: &str = ".shadow";
+
+/// Deployments of a platform.
+pub struct Deployments<'p>(pub(crate) &'p Platform);

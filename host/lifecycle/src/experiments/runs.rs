@@ -1,0 +1,222 @@
+//! Experiments and runs: put, listed, compared, cancelled, recovered.
+
+use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_runtime::Kind;
+use serde_json::json;
+
+use super::{Experiment, ExperimentSpec, Experiments, Run, Status};
+use crate::{Error, Result, governance::Actor, jobs::Job, names, progress::Progress};
+
+impl Experiments<'_> {
+    /// Creates an experiment or changes it; runs keep what they were made with.
+    pub async fn put(&self, actor: &Actor, spec: ExperimentSpec) -> Result<Experiment> {
+        names::check("name", &spec.name)?;
+        let split = &spec.split;
+        for (field, share) in [("split.validation", split.validation), ("split.test", split.test)] {
+            if !(0.0..0.9).contains(&share) {
+                return Err(Error::field(
+                    field,
+                    format!("{share} is no share; write a number from 0 to below 0.9"),
+                ));
+            }
+        }
+        let plugins = self.0.plugins();
+        plugins.of_kind("training.plugin", &spec.training.plugin, Kind::Training).await?;
+        if let Some(features) = &spec.features {
+            plugins.of_kind("features.plugin", &features.plugin, Kind::Features).await?;
+        }
+        if let Some(evaluation) = &spec.evaluation {
+            plugins.of_kind("evaluation.plugin", &evaluation.plugin, Kind::Evaluation).await?;
+        }
+        for join in &spec.joins {
+            self.0.features().view(&join.view).await?;
+        }
+        let now = self.0.clock.now();
+        let before = self.0.catalog.table::<Experiment>().get(&spec.name).await?;
+        if let Some(before) = &before {
+            if before.spec == spec {
+                return Ok(before.clone());
+            }
+        }
+        let created_at = before.map_or(now, |before| before.created_at);
+        let experiment = Experiment { spec, created_at, updated_at: now };
+        self.0
+            .change(actor, "experiments.experiment.put", Ref::of(&experiment))
+            .put(&experiment)
+            .commit()
+            .await?;
+        Ok(experiment)
+    }
+
+    /// An experiment.
+    pub async fn get(&self, name: &str) -> Result<Experiment> {
+        self.0
+            .catalog
+            .table::<Experiment>()
+            .get(name)
+            .await?
+            .ok_or_else(|| Error::not_found("experiment", name))
+    }
+
+    /// The experiments, by name.
+    pub async fn list(&self, limit: usize, after: Option<String>) -> Result<Page<Experiment>> {
+        Ok(self
+            .0
+            .catalog
+            .table()
+            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
+            .await?)
+    }
+
+    /// A run.
+    pub async fn run(&self, id: &str) -> Result<Run> {
+        self.0.catalog.table::<Run>().get(id).await?.ok_or_else(|| Error::not_found("run", id))
+    }
+
+    /// Runs, latest first, of one experiment or all.
+    pub async fn runs(
+        &self,
+        experiment: Option<&str>,
+        limit: usize,
+        after: Option<String>,
+    ) -> Result<Page<Run>> {
+        let mut query = Query::new().order("created_at", Order::Desc).limit(limit).after(after);
+        if let Some(experiment) = experiment {
+            self.get(experiment).await?;
+            query = query.eq("experiment", experiment);
+        }
+        Ok(self.0.catalog.table().find(query).await?)
+    }
+
+    /// Trains an experiment as it stands, with changes to the training
+    /// parameters and the spine's bounds: a job whose result is the run.
+    pub async fn start(&self, actor: &Actor, spec: ExperimentSpec) -> Result<(Run, Job)> {
+        let run = self.new_run(actor, spec, None);
+        self.0
+            .change(actor, "experiments.run.created", Ref::of(&run))
+            .detail(json!({"experiment": run.experiment}))
+            .insert(&run)
+            .commit()
+            .await?;
+        let (actor, id) = (actor.clone(), run.id.clone());
+        let job = self
+            .0
+            .jobs()
+            .start(
+                &actor.name.clone(),
+                "experiments.train",
+                &id.clone(),
+                move |platform, progress| async move {
+                    let run = platform.experiments().train(&actor, &id, &progress).await?;
+                    Ok(serde_json::to_value(run)?)
+                },
+            )
+            .await?;
+        Ok((run, job))
+    }
+
+    pub(super) fn new_run(&self, actor: &Actor, spec: ExperimentSpec, sweep: Option<String>) -> Run {
+        Run {
+            id: uuid::Uuid::now_v7().to_string(),
+            experiment: spec.name.clone(),
+            sweep,
+            spec,
+            status: Status::Pending,
+            error: None,
+            training_set: None,
+            datasets: vec![],
+            views: vec![],
+            plugins: Default::default(),
+            rows: Default::default(),
+            features: None,
+            artifact: None,
+            component: None,
+            columns: Default::default(),
+            runner: None,
+            signature: None,
+            inputs: None,
+            metrics: vec![],
+            history: vec![],
+            evaluation: None,
+            importance: vec![],
+            seconds: None,
+            memory_bytes: None,
+            created_by: actor.name.clone(),
+            created_at: self.0.clock.now(),
+            finished_at: None,
+            log: vec![],
+        }
+    }
+
+    /// Trains a run and records how it ended.
+    pub async fn train(&self, actor: &Actor, id: &str, progress: &Progress) -> Result<Run> {
+        let mut run = self.run(id).await?;
+        run.status = Status::Running;
+        self.0.catalog.table().put(&run).await?;
+        let started = std::time::Instant::now();
+        let outcome = self.work(actor, &mut run, progress).await;
+        let (run, outcome) = self.ended(actor, run, outcome, started, progress).await?;
+        outcome.map(|()| run)
+    }
+
+    /// Records how a run ended.
+    pub(super) async fn ended(
+        &self,
+        actor: &Actor,
+        mut run: Run,
+        outcome: Result<()>,
+        started: std::time::Instant,
+        progress: &Progress,
+    ) -> Result<(Run, Result<()>)> {
+        run.seconds = Some(started.elapsed().as_secs_f64());
+        run.finished_at = Some(self.0.clock.now());
+        run.history = progress.seen().points;
+        match &outcome {
+            Ok(()) => run.status = Status::Finished,
+            Err(error) => {
+                run.status =
+                    if error.code == crate::Code::Cancelled { Status::Cancelled } else { Status::Failed };
+                run.error = Some(error.message.clone());
+                run.log.extend(error.details.iter().cloned());
+            }
+        }
+        let mut change = self
+            .0
+            .change(actor, "experiments.run.ended", Ref::of(&run))
+            .detail(json!({"status": run.status, "error": run.error}));
+        if let Some(set) = &run.training_set {
+            change = change.from_edge("trained-on", Ref::new("training_set", set));
+        }
+        for plugin in run.plugins.values() {
+            change = change.from_edge("made-by", Ref::new("component", plugin.to_string()));
+        }
+        change.put(&run).commit().await?;
+        Ok((run, outcome))
+    }
+
+    /// Marks the runs that a killed process left under way.
+    pub(crate) async fn recover(&self) -> Result<()> {
+        let table = self.0.catalog.table::<Run>();
+        let under_way = Query::new().any_of("status", [Status::Running, Status::Pending]);
+        for run in table.all(under_way).await? {
+            let now = self.0.clock.now();
+            table
+                .update(&run.id, |run| {
+                    run.status = Status::Failed;
+                    run.error = Some("interrupted: the server stopped while it ran; start it again".into());
+                    run.finished_at = Some(now);
+                })
+                .await?;
+        }
+        let sweeps = self.0.catalog.table::<super::Sweep>();
+        for sweep in sweeps.all(Query::new().eq("status", Status::Running)).await? {
+            sweeps
+                .update(&sweep.id, |sweep| {
+                    sweep.status = Status::Failed;
+                    sweep.error = Some("interrupted: the server stopped while it ran".into());
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! What the failures of the lower crates mean to a caller.
+
+use modelyard_runtime::{CallError, Error as RuntimeError, Fault};
+
+use crate::{Code, Error};
+
+impl From<modelyard_catalog::Error> for Error {
+    fn from(error: modelyard_catalog::Error) -> Self {
+        use modelyard_catalog::Error as E;
+        let code = match &error {
+            E::NotFound { .. } => Code::NotFound,
+            E::Exists { .. } | E::Precondition { .. } => Code::Conflict,
+            E::BadCursor { .. } | E::BadValue { .. } => Code::InvalidInput,
+            E::Full { .. } => Code::Full,
+            E::Conflict { .. } => Code::Busy,
+            _ => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<modelyard_blobs::Error> for Error {
+    fn from(error: modelyard_blobs::Error) -> Self {
+        use modelyard_blobs::Error as E;
+        let code = match &error {
+            E::NotFound { .. } => Code::NotFound,
+            E::Full { .. } => Code::Full,
+            _ => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<modelyard_tables::Error> for Error {
+    fn from(error: modelyard_tables::Error) -> Self {
+        use modelyard_tables::Error as E;
+        let code = match &error {
+            E::NoColumn { .. } | E::Type { .. } | E::Invalid(_) | E::Query(_) | E::NotReadOnly(_) => {
+                Code::InvalidInput
+            }
+            E::Timeout(_) => Code::Deadline,
+            E::Memory(_) => Code::TooLarge,
+            E::NotFound(_) => Code::NotFound,
+            E::Full(_) => Code::Full,
+            _ => Code::Internal,
+        };
+        let message = error.to_string();
+        let mut own = Self::new(code, message);
+        match error {
+            E::NoColumn { name, .. } => own.location.column = Some(name),
+            E::Type { column, row, .. } => {
+                own.location.column = Some(column);
+                own.location.row = row;
+            }
+            _ => {}
+        }
+        own
+    }
+}
+
+impl From<modelyard_notify::Error> for Error {
+    fn from(error: modelyard_notify::Error) -> Self {
+        use modelyard_notify::Error as E;
+        match error {
+            E::Catalog(error) => (*error).into(),
+            E::UnknownSubscription(_) | E::UnknownDelivery(_) | E::UnknownToken => Self::new(Code::NotFound, error.to_string()),
+            other => Self::invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<modelyard_scheduler::Error> for Error {
+    fn from(error: modelyard_scheduler::Error) -> Self {
+        use modelyard_scheduler::Error as E;
+        match error {
+            E::Catalog(error) => error.into(),
+            other => Self::invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<RuntimeError> for Error {
+    fn from(error: RuntimeError) -> Self {
+        use RuntimeError as E;
+        let code = match &error {
+            E::NotWasm { .. }
+            | E::Invalid(_)
+            | E::NoMetadata
+            | E::Misfit(_)
+            | E::Kind { .. }
+            | E::Compile(_)
+            | E::CompileTime(_)
+            | E::CompileMemory(_)
+            | E::Snapshot(_)
+            | E::NotGranted(_) => Code::InvalidInput,
+            E::TooLarge { .. } => Code::TooLarge,
+            E::Busy { .. } => Code::Busy,
+            E::Load(_) | E::Instantiate(_) => Code::PluginFailed,
+            _ => Code::Internal,
+        };
+        let message = error.to_string();
+        match error {
+            E::Load(call) | E::Instantiate(call) => Self { message, ..call.into() },
+            E::Busy { retry_after, .. } => {
+                Self { retry_after: Some(retry_after), ..Self::new(code, message) }
+            }
+            E::Misfit(misfits) => {
+                let details = misfits.iter().map(ToString::to_string).collect();
+                Self { details, ..Self::new(code, message) }
+            }
+            _ => Self::new(code, message),
+        }
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        let code = match &error.fault {
+            Fault::InvalidInput(_) => Code::InvalidInput,
+            Fault::Unavailable { .. } => Code::Unavailable,
+            Fault::Unsupported(_) => Code::Unsupported,
+            Fault::Cancelled => Code::Cancelled,
+            Fault::Deadline(_) => Code::Deadline,
+            Fault::Busy { .. } => Code::Busy,
+            Fault::Host(_) => Code::Internal,
+            _ => Code::PluginFailed,
+        };
+        let mut own = Self::new(code, error.fault.to_string());
+        match error.fault {
+            Fault::InvalidInput(input) => {
+                own.location.field = input.parameter;
+                own.location.column = input.column;
+                own.location.row = input.row;
+            }
+            Fault::Unavailable { retry_after, .. } => own.retry_after = retry_after,
+            Fault::Busy { retry_after } => own.retry_after = Some(retry_after),
+            Fault::Panicked { backtrace, .. } | Fault::Trapped { backtrace, .. } => {
+                own.details.extend(backtrace.lines().map(str::to_owned));
+            }
+            _ => {}
+        }
+        own.details.extend(error.log.lines.into_iter().map(|line| line.message));
+        own
+    }
+}

@@ -1,0 +1,83 @@
+//! Access tokens: made, listed, checked, revoked.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use modelyard_catalog::{Order, Query, Ref};
+use modelyard_clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+use super::{Actor, Governance, Role, Token};
+use crate::{Code, Error, Result, names};
+
+/// A token as it is shown, once.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct NewToken {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// `my_…`: send it as `Authorization: Bearer my_…`. It is not kept and
+    /// can't be shown again.
+    pub token: String,
+}
+
+impl Governance<'_> {
+    /// Makes a token.
+    pub async fn create_token(
+        &self,
+        actor: &Actor,
+        name: &str,
+        role: Role,
+        expires_at: Option<Timestamp>,
+    ) -> Result<NewToken> {
+        names::check("name", name)?;
+        let secret = format!("my_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        let token = Token {
+            name: name.to_owned(),
+            hash: hash(&secret),
+            role,
+            created_at: self.0.clock.now(),
+            expires_at,
+        };
+        self.0
+            .change(actor, "governance.token.created", Ref::of(&token))
+            .detail(json!({"role": role}))
+            .insert(&token)
+            .commit()
+            .await?;
+        Ok(NewToken { name: token.name, role, token: secret })
+    }
+
+    /// The tokens, without their hashes.
+    pub async fn tokens(&self) -> Result<Vec<Token>> {
+        let mut tokens: Vec<Token> =
+            self.0.catalog.table().all(Query::new().order("name", Order::Asc)).await?;
+        tokens.iter_mut().for_each(|token| token.hash.clear());
+        Ok(tokens)
+    }
+
+    /// Makes a token stop working.
+    pub async fn revoke_token(&self, actor: &Actor, name: &str) -> Result<()> {
+        let token: Token =
+            self.0.catalog.table().get(name).await?.ok_or_else(|| Error::not_found("token", name))?;
+        self.0.change(actor, "governance.token.revoked", Ref::of(&token)).delete::<Token>(name).commit().await
+    }
+
+    /// Who a token's secret stands for.
+    pub async fn authenticate(&self, secret: &str) -> Result<Actor> {
+        let refused =
+            || Error::new(Code::Unauthenticated, "the token is not valid: it was revoked or never made");
+        let query = Query::new().eq("hash", hash(secret)).limit(1);
+        let token: Token = self.0.catalog.table().first(query).await?.ok_or_else(refused)?;
+        if token.expires_at.is_some_and(|expires| expires <= self.0.clock.now()) {
+            return Err(Error::new(Code::Unauthenticated, format!("the token {:?} has expired", token.name)));
+        }
+        Ok(Actor { name: token.name, role: token.role })
+    }
+}
+
+fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret))
+}

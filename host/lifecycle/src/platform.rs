@@ -1,0 +1,202 @@
+use std::{ops::Deref, sync::Arc};
+
+use modelyard_blobs::{self as blobs, Blobs};
+use modelyard_catalog::Catalog;
+use modelyard_clock::Clock;
+use modelyard_notify::Notifier;
+use modelyard_runtime::{self as runtime, Runtime};
+use modelyard_scheduler::Scheduler;
+use modelyard_tables::{self as tables, Tables};
+use tokio::sync::Mutex;
+
+use crate::{Options, Result, change::AuditHead, deployment::Endpoints, jobs::Jobs, plugins::Compiled};
+
+/// Everything that the stages share. A cheap handle.
+#[derive(Clone)]
+pub struct Platform(Arc<Inner>);
+
+/// What a [`Platform`] holds.
+pub struct Inner {
+    /// What the operator set.
+    pub options: Options,
+    /// What the time is.
+    pub clock: Clock,
+    /// Records and lineage.
+    pub catalog: Catalog,
+    /// Components, artifacts, files.
+    pub blobs: Blobs,
+    /// Datasets, joins, online values, predictions.
+    pub tables: Tables,
+    /// Compiles and calls components.
+    pub runtime: Runtime,
+    /// Schedules.
+    pub scheduler: Scheduler,
+    /// Subscriptions, email, webhooks.
+    pub notifier: Notifier,
+    pub(crate) audit: Mutex<Option<AuditHead>>,
+    pub(crate) compiled: Compiled,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) jobs: Jobs,
+    /// One writer per dataset at a time.
+    pub(crate) writing: crate::ingestion::Writers,
+}
+
+impl Deref for Platform {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Platform {
+    /// Opens what lies below `options.data_dir`, adds the built-in plugins that
+    /// are new, and brings deployments back to where they were.
+    pub async fn open(options: Options, clock: Clock) -> Result<Self> {
+        std::fs::create_dir_all(&options.data_dir).map_err(|error| {
+            crate::Error::internal(format!("{} can't be made: {error}", options.data_dir.display()))
+        })?;
+        let catalog = Catalog::open(&options.catalog()).await?;
+        let blobs = Blobs::open(&blobs::Options::directory(options.data_dir.join("blobs"))).await?;
+        let tables = Tables::open(
+            tables::Options {
+                dir: options.data_dir.join("tables"),
+                commit_interval_ms: options.commit_interval_ms,
+                ..tables::Options::default()
+            },
+            blobs.clone(),
+            clock.clone(),
+        )
+        .await?;
+        let runtime = Runtime::new(runtime::Options {
+            cache_dir: options.data_dir.join("compiled"),
+            worker: options.worker.clone(),
+            ..runtime::Options::default()
+        })?;
+        let scheduler = Scheduler::new(catalog.clone(), clock.clone());
+        let notifier = Notifier::open(catalog.clone(), clock.clone(), options.notify.clone()).await?;
+        let platform = Self(Arc::new(Inner {
+            options,
+            clock,
+            catalog,
+            blobs,
+            tables,
+            runtime,
+            scheduler,
+            notifier,
+            audit: Mutex::new(None),
+            compiled: Compiled::default(),
+            endpoints: Endpoints::default(),
+            jobs: Jobs::default(),
+            writing: Default::default(),
+        }));
+        platform.define().await?;
+        platform.plugins().add_builtin().await?;
+        platform.jobs().recover().await?;
+        platform.deployment().restore().await?;
+        Ok(platform)
+    }
+
+    /// Declares every stage's tables and their indexes.
+    async fn define(&self) -> Result<()> {
+        let catalog = &self.catalog;
+        macro_rules! define {
+            ($($record:ty),* $(,)?) => { $( catalog.define::<$record>().await?; )* };
+        }
+        define!(
+            crate::deployment::Deployment,
+            crate::deployment::Revision,
+            crate::documentation::Card,
+            crate::evaluation::Evaluation,
+            crate::experiments::Experiment,
+            crate::experiments::Run,
+            crate::experiments::Sweep,
+            crate::features::TrainingSet,
+            crate::features::View,
+            crate::features::ViewVersion,
+            crate::feedback::ActionRecord,
+            crate::feedback::Rule,
+            crate::functions::Function,
+            crate::governance::AuditEntry,
+            crate::governance::Policy,
+            crate::governance::Receipt,
+            crate::governance::Review,
+            crate::governance::Token,
+            crate::ingestion::Dataset,
+            crate::ingestion::DatasetFile,
+            crate::ingestion::DatasetVersion,
+            crate::ingestion::Source,
+            crate::jobs::Job,
+            crate::monitoring::Check,
+            crate::monitoring::FindingRecord,
+            crate::monitoring::Monitor,
+            crate::plugins::PluginRecord,
+            crate::registry::AliasChange,
+            crate::registry::Model,
+            crate::registry::Version,
+            crate::retirement::Assessment,
+            crate::retirement::RetirementRule,
+            crate::scaling::Usage,
+        );
+        Ok(())
+    }
+
+    /// Runs schedules and deliveries until `shutdown`; then lets what is under
+    /// way end and writes what is buffered.
+    pub async fn run(&self, shutdown: tokio::sync::watch::Receiver<bool>) {
+        let stop = |mut shutdown: tokio::sync::watch::Receiver<bool>| async move {
+            let _ = shutdown.wait_for(|stop| *stop).await;
+        };
+        let schedules = self.run_schedules(stop(shutdown.clone()));
+        let deliveries = self.notifier.run(stop(shutdown.clone()));
+        let scaling = self.scaling();
+        let upkeep = scaling.upkeep(stop(shutdown.clone()));
+        tokio::join!(schedules, deliveries, upkeep);
+        self.jobs().drain().await;
+        if let Err(error) = self.tables.predictions().flush().await {
+            tracing::error!(%error, "the prediction log could not be flushed");
+        }
+    }
+}
+
+/// One accessor per stage: `platform.ingestion()`.
+macro_rules! stages {
+    ($($(#[$doc:meta])* $name:ident: $service:ty = $make:path;)*) => {
+        impl Platform {
+            $( $(#[$doc])* pub fn $name(&self) -> $service { $make(self) } )*
+        }
+    };
+}
+
+stages! {
+    /// Sources and datasets.
+    ingestion: crate::ingestion::Ingestion<'_> = crate::ingestion::Ingestion;
+    /// Views and training sets.
+    features: crate::features::Features<'_> = crate::features::Features;
+    /// Experiments, runs and sweeps.
+    experiments: crate::experiments::Experiments<'_> = crate::experiments::Experiments;
+    /// Evaluations.
+    evaluation: crate::evaluation::Evaluations<'_> = crate::evaluation::Evaluations;
+    /// Models, versions and aliases.
+    registry: crate::registry::Registry<'_> = crate::registry::Registry;
+    /// Deployments and inference.
+    deployment: crate::deployment::Deployments<'_> = crate::deployment::Deployments;
+    /// Monitors, checks and findings.
+    monitoring: crate::monitoring::Monitoring<'_> = crate::monitoring::Monitoring;
+    /// Labels, rules and actions.
+    feedback: crate::feedback::Feedback<'_> = crate::feedback::Feedback;
+    /// Policies, reviews, audit, tokens, erasure.
+    governance: crate::governance::Governance<'_> = crate::governance::Governance;
+    /// Usage and cost.
+    scaling: crate::scaling::Scaling<'_> = crate::scaling::Scaling;
+    /// Cards.
+    documentation: crate::documentation::Documentation<'_> = crate::documentation::Documentation;
+    /// Retirement rules, archive and restore.
+    retirement: crate::retirement::Retirement<'_> = crate::retirement::Retirement;
+    /// Plugins.
+    plugins: crate::plugins::Plugins<'_> = crate::plugins::Plugins;
+    /// Functions.
+    functions: crate::functions::Functions<'_> = crate::functions::Functions;
+    /// Long work.
+    jobs: crate::jobs::JobsOf<'_> = crate::jobs::JobsOf;
+}

@@ -1,0 +1,265 @@
+//! Plugins: uploaded, checked, listed, opened with what their record grants.
+
+use std::{collections::HashMap, time::Duration};
+
+use bytes::Bytes;
+use modelyard_blobs::Digest;
+use modelyard_catalog::{Index, Order, Page, Query, Record, Ref};
+use modelyard_clock::Timestamp;
+use modelyard_runtime::{self as runtime, Grants, Inspection, Kind, Limits};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::{Error, Platform, Result, governance::Actor, names};
+
+/// A plugin by its name; uploading another component under the name replaces
+/// it for what comes after, while runs and versions keep the one they used.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PluginRecord {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    #[schema(value_type = String)]
+    pub kind: Kind,
+    /// The version that its component's metadata states.
+    pub version: Option<String>,
+    /// What it does, in one line.
+    pub description: Option<String>,
+    /// Its licence.
+    pub license: Option<String>,
+    /// The contract's version that it was built for.
+    pub contract: String,
+    /// What it imports; empty: provably pure.
+    pub capabilities: Vec<String>,
+    /// Its component.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Its component's size.
+    pub bytes: u64,
+    /// Whether it came with the binary.
+    pub builtin: bool,
+    /// JSON Schema of its parameters.
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+    /// The columns that it expects, and what it gives.
+    #[schema(value_type = Object)]
+    pub interface: Value,
+    /// Who uploaded it.
+    pub uploaded_by: String,
+    /// When.
+    pub uploaded_at: Timestamp,
+    /// Components that had this name before, oldest first.
+    #[schema(value_type = Vec<String>)]
+    pub previous: Vec<Digest>,
+}
+
+impl Record for PluginRecord {
+    const TABLE: &'static str = "plugin";
+    const INDEXES: &'static [Index] = &[Index::on(&["kind", "name"])];
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// Components that are ready to be called, by digest.
+#[derive(Default)]
+pub(crate) struct Compiled(Mutex<HashMap<Digest, runtime::Plugin>>);
+
+/// Plugins of a platform.
+pub struct Plugins<'p>(pub(crate) &'p Platform);
+
+impl Plugins<'_> {
+    /// Adds the plugins that came with the binary, unless they are there.
+    pub(crate) async fn add_builtin(&self) -> Result<()> {
+        for builtin in modelyard_builtin::all() {
+            let bytes = Bytes::from_static(builtin.bytes);
+            let digest = Digest::of(&bytes);
+            let current = self.0.catalog.table::<PluginRecord>().get(builtin.name).await?;
+            if current.as_ref().is_none_or(|plugin| plugin.builtin && plugin.digest != digest) {
+                self.store(&Actor::system(), builtin.name, bytes, true)
+                    .await
+                    .map_err(|error| error.during(format!("built-in plugin {}", builtin.name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what a component is, or why it can't be one; keeps nothing.
+    pub async fn inspect(&self, bytes: Bytes) -> Result<Inspection> {
+        let runtime = self.0.runtime.clone();
+        Ok(tokio::task::spawn_blocking(move || runtime.inspect(&bytes)).await??)
+    }
+
+    /// Checks a component, compiles it, asks it to describe itself and keeps it
+    /// under `name`, or under the name that its metadata states.
+    pub async fn upload(&self, actor: &Actor, name: Option<&str>, bytes: Bytes) -> Result<PluginRecord> {
+        let inspection = self.inspect(bytes.clone()).await?;
+        let name = match name.map(str::to_owned).or(inspection.name) {
+            Some(name) => name,
+            None => {
+                return Err(Error::field("name", "the component states no name; give one with the upload"));
+            }
+        };
+        names::check("name", &name)?;
+        self.store(actor, &name, bytes, false).await
+    }
+
+    async fn store(&self, actor: &Actor, name: &str, bytes: Bytes, builtin: bool) -> Result<PluginRecord> {
+        let inspection = self.inspect(bytes).await?;
+        let component = inspection.component.clone();
+        let digest = Digest::of(&component);
+        let table = self.0.catalog.table::<PluginRecord>();
+        let before = table.get(name).await?;
+        if let Some(before) = &before {
+            if before.kind != inspection.kind {
+                return Err(Error::conflict(format!(
+                    "{name:?} is a {} plugin; a {} plugin needs another name",
+                    before.kind, inspection.kind
+                )));
+            }
+            if before.digest == digest {
+                return Ok(before.clone());
+            }
+        }
+        let size = component.len() as u64;
+        let compiled = self.0.runtime.plugin(&digest.to_string(), component.clone()).await?;
+        let description = compiled.describe().await?;
+        let parameters = match description.parameters.trim() {
+            "" => json!({}),
+            text => serde_json::from_str(text).map_err(|error| {
+                Error::invalid(format!(
+                    "{name} describes its parameters with a text that is no JSON: {error}"
+                ))
+            })?,
+        };
+        self.0.blobs.put(component).await?;
+        let record = PluginRecord {
+            name: name.to_owned(),
+            kind: inspection.kind,
+            version: inspection.version,
+            description: Some(description.summary).filter(|text| !text.is_empty()).or(inspection.description),
+            license: inspection.licence,
+            contract: inspection.contract_version,
+            capabilities: inspection.capabilities.iter().map(ToString::to_string).collect(),
+            digest: digest.clone(),
+            bytes: size,
+            builtin,
+            parameters,
+            interface: json!({"inputs": description.inputs, "outputs": description.outputs}),
+            uploaded_by: actor.name.clone(),
+            uploaded_at: self.0.clock.now(),
+            previous: before
+                .map(|before| before.previous.into_iter().chain([before.digest]).collect())
+                .unwrap_or_default(),
+        };
+        self.0
+            .change(actor, "plugin.uploaded", Ref::of(&record))
+            .detail(json!({"digest": digest, "kind": record.kind, "version": record.version}))
+            .put(&record)
+            .commit()
+            .await?;
+        self.0.compiled.0.lock().insert(digest, compiled);
+        Ok(record)
+    }
+
+    /// A plugin's record.
+    pub async fn get(&self, name: &str) -> Result<PluginRecord> {
+        let table = self.0.catalog.table::<PluginRecord>();
+        table.get(name).await?.ok_or_else(|| Error::not_found("plugin", name))
+    }
+
+    /// The plugins, of one kind or all, by name.
+    pub async fn list(
+        &self,
+        kind: Option<Kind>,
+        limit: usize,
+        after: Option<String>,
+    ) -> Result<Page<PluginRecord>> {
+        let mut query = Query::new().order("name", Order::Asc).limit(limit).after(after);
+        if let Some(kind) = kind {
+            query = query.eq("kind", kind);
+        }
+        Ok(self.0.catalog.table().find(query).await?)
+    }
+
+    /// Removes a plugin that was uploaded. What was made with it keeps its
+    /// component.
+    pub async fn delete(&self, actor: &Actor, name: &str) -> Result<()> {
+        let plugin = self.get(name).await?;
+        if plugin.builtin {
+            return Err(Error::conflict(format!("{name:?} came with the binary and can't be removed")));
+        }
+        self.0.change(actor, "plugin.deleted", Ref::of(&plugin)).delete::<PluginRecord>(name).commit().await
+    }
+
+    /// The plugin named `name`, which must be of `kind`; `field` is where the
+    /// name stands in the request.
+    pub async fn of_kind(&self, field: &str, name: &str, kind: Kind) -> Result<PluginRecord> {
+        let found = self.0.catalog.table::<PluginRecord>().get(name).await?;
+        match found {
+            Some(plugin) if plugin.kind == kind => Ok(plugin),
+            Some(plugin) => Err(Error::field(
+                field,
+                format!("{name:?} is a {} plugin; a {kind} plugin is needed here", plugin.kind),
+            )),
+            None => {
+                let known = self.list(Some(kind), 100, None).await?.items;
+                let known: Vec<_> = known.iter().map(|plugin| plugin.name.as_str()).collect();
+                Err(Error::field(
+                    field,
+                    format!("no plugin is named {name:?}; the {kind} plugins are {}", known.join(", ")),
+                ))
+            }
+        }
+    }
+
+    /// The component with this digest, ready to be called.
+    pub async fn component(&self, digest: &Digest) -> Result<runtime::Plugin> {
+        if let Some(plugin) = self.0.compiled.0.lock().get(digest) {
+            return Ok(plugin.clone());
+        }
+        let bytes = self.0.blobs.get(digest).await?;
+        let plugin = self.0.runtime.plugin(&digest.to_string(), bytes).await?;
+        self.0.compiled.0.lock().insert(digest.clone(), plugin.clone());
+        Ok(plugin)
+    }
+
+    /// A session with a component under the platform's limits.
+    pub async fn session(&self, digest: &Digest, grants: Grants) -> Result<runtime::Session> {
+        self.session_for(digest, grants, Duration::from_secs(self.0.options.plugins.deadline_seconds)).await
+    }
+
+    /// A session whose calls may take as long as `deadline`.
+    pub async fn session_for(
+        &self,
+        digest: &Digest,
+        grants: Grants,
+        deadline: Duration,
+    ) -> Result<runtime::Session> {
+        let limits =
+            Limits { deadline, memory_bytes: self.0.options.plugins.memory_bytes, ..Limits::default() };
+        Ok(self.component(digest).await?.session(limits, Grants { wasi: true, ..grants }).await?)
+    }
+}
+
+/// A plugin's parameters as the text that it is given; nothing: `{}`.
+pub fn parameters(value: &Value) -> String {
+    if value.is_null() { "{}".into() } else { value.to_string() }
+}
+
+/// Parameters with members filled in where the caller gave none.
+pub fn with_defaults(given: &Value, defaults: Value) -> Result<Value> {
+    let mut members = match given {
+        Value::Null => serde_json::Map::new(),
+        Value::Object(members) => members.clone(),
+        other => return Err(Error::field("parameters", format!("{other} is no JSON object"))),
+    };
+    if let Value::Object(defaults) = defaults {
+        for (name, value) in defaults {
+            members.entry(name).or_insert(value);
+        }
+    }
+    Ok(Value::Object(members))
+}

@@ -1,0 +1,140 @@
+//! Aliases: `champion`, `challenger`, whatever; with their history.
+
+use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_clock::Timestamp;
+use modelyard_notify::{Event, Severity};
+use serde_json::json;
+
+use super::{AliasChange, Model, Registry, VersionStatus};
+use crate::{Error, Result, governance::Actor, names};
+
+/// The alias whose change the policies are asked about.
+pub const CHAMPION: &str = "champion";
+
+impl Registry<'_> {
+    /// Lets an alias name a version. `champion` needs the policies' word.
+    pub async fn set_alias(
+        &self,
+        actor: &Actor,
+        model: &str,
+        alias: &str,
+        version: &str,
+        reason: &str,
+    ) -> Result<Model> {
+        names::check("alias", alias)?;
+        if alias.parse::<u32>().is_ok() || alias == "latest" {
+            return Err(Error::field(
+                "alias",
+                format!("{alias:?} can't be an alias: numbers and latest name versions"),
+            ));
+        }
+        let version = self.resolve(model, version).await?;
+        if version.status == VersionStatus::Archived {
+            return Err(Error::field("version", "the version is archived; restore it first"));
+        }
+        let before = self.model(model).await?;
+        if before.aliases.get(alias) == Some(&version.version) {
+            return Ok(before);
+        }
+        if alias == CHAMPION {
+            self.0.governance().require(actor, "promote", model, version.version).await?;
+        }
+        self.move_alias(actor, before, alias, Some(version.version), reason).await
+    }
+
+    /// Removes an alias.
+    pub async fn remove_alias(&self, actor: &Actor, model: &str, alias: &str) -> Result<Model> {
+        let before = self.model(model).await?;
+        if !before.aliases.contains_key(alias) {
+            return Err(Error::not_found("alias", alias));
+        }
+        self.move_alias(actor, before, alias, None, "removed").await
+    }
+
+    /// Lets an alias name the version that it named before its last change.
+    pub async fn revert_alias(&self, actor: &Actor, model: &str, alias: &str) -> Result<Model> {
+        let last = self.alias_history(model, alias, 1, None).await?.items.into_iter().next();
+        let previous = last.and_then(|last| last.previous).ok_or_else(|| {
+            Error::conflict(format!("{alias:?} of {model:?} named no other version before"))
+        })?;
+        // What it named before was allowed before.
+        let version = self.version(model, previous).await?;
+        if version.status == VersionStatus::Archived {
+            return Err(Error::conflict(format!("version {previous} is archived; restore it first")));
+        }
+        let before = self.model(model).await?;
+        self.move_alias(actor, before, alias, Some(previous), "reverted").await
+    }
+
+    async fn move_alias(
+        &self,
+        actor: &Actor,
+        before: Model,
+        alias: &str,
+        version: Option<u32>,
+        reason: &str,
+    ) -> Result<Model> {
+        let now = self.0.clock.now();
+        let mut model = before.clone();
+        let previous = match version {
+            Some(version) => model.aliases.insert(alias.to_owned(), version),
+            None => model.aliases.remove(alias),
+        };
+        model.updated_at = now;
+        let moved = AliasChange {
+            id: uuid::Uuid::now_v7().to_string(),
+            model: model.spec.name.clone(),
+            alias: alias.to_owned(),
+            version,
+            previous,
+            at: now,
+            by: actor.name.clone(),
+            reason: reason.to_owned(),
+        };
+        let names = version.map_or("nothing".to_owned(), |version| format!("version {version}"));
+        let event = Event::new(
+            now,
+            "dev.modelyard.registry.alias.changed",
+            "registry",
+            Severity::Info,
+            format!("{alias} of {} names {names} ({reason})", model.spec.name),
+        )
+        .model(&model.spec.name)
+        .subject(alias);
+        let mut change = self
+            .0
+            .change(actor, "registry.alias.changed", Ref::of(&model))
+            .detail(json!({"alias": alias, "version": version, "previous": previous, "reason": reason}));
+        change.tx.require::<Model>(&model.spec.name, "updated_at", before.updated_at);
+        change.put(&model).insert(&moved).event(event)?.commit().await?;
+        Ok(model)
+    }
+
+    /// The changes of an alias, latest first.
+    pub async fn alias_history(
+        &self,
+        model: &str,
+        alias: &str,
+        limit: usize,
+        after: Option<String>,
+    ) -> Result<Page<AliasChange>> {
+        self.model(model).await?;
+        let query = Query::new()
+            .eq("model", model)
+            .eq("alias", alias)
+            .order("at", Order::Desc)
+            .order("id", Order::Desc)
+            .limit(limit)
+            .after(after);
+        Ok(self.0.catalog.table().find(query).await?)
+    }
+
+    /// The version that an alias named at a moment.
+    pub async fn alias_at(&self, model: &str, alias: &str, at: Timestamp) -> Result<Option<u32>> {
+        self.model(model).await?;
+        let query =
+            Query::new().eq("model", model).eq("alias", alias).le("at", at).order("at", Order::Desc).limit(1);
+        let change: Option<AliasChange> = self.0.catalog.table().first(query).await?;
+        Ok(change.and_then(|change| change.version))
+    }
+}

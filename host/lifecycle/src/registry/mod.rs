@@ -1,0 +1,60 @@
+//! Registry: models, their immutable versions, aliases, and what came from what.
+
+mod aliases;
+mod records;
+mod versions;
+
+pub use records::{AliasChange, Model, ModelSpec, Version, VersionStatus, version_id};
+pub use versions::{Comparison, Difference};
+
+use modelyard_catalog::{Direction, Edge, Order, Page, Query, Ref};
+
+use crate::{Error, Platform, Result, governance::Actor, names};
+
+/// Registry of a platform.
+pub struct Registry<'p>(pub(crate) &'p Platform);
+
+impl Registry<'_> {
+    /// Creates a model or changes what is said about it.
+    pub async fn put_model(&self, actor: &Actor, spec: ModelSpec) -> Result<Model> {
+        names::check("name", &spec.name)?;
+        let now = self.0.clock.now();
+        let before = self.0.catalog.table::<Model>().get(&spec.name).await?;
+        if let Some(before) = before.as_ref().filter(|before| before.spec == spec) {
+            return Ok(before.clone());
+        }
+        let model = match before {
+            Some(before) => Model { spec, updated_at: now, ..before },
+            None => Model { spec, latest: 0, aliases: Default::default(), created_at: now, updated_at: now },
+        };
+        self.0.change(actor, "registry.model.put", Ref::of(&model)).put(&model).commit().await?;
+        if model.latest > 0 {
+            self.0.documentation().refresh_later(&model.spec.name, model.latest);
+        }
+        Ok(model)
+    }
+
+    /// A model.
+    pub async fn model(&self, name: &str) -> Result<Model> {
+        self.0.catalog.table::<Model>().get(name).await?.ok_or_else(|| Error::not_found("model", name))
+    }
+
+    /// The models, by name.
+    pub async fn models(&self, limit: usize, after: Option<String>) -> Result<Page<Model>> {
+        Ok(self
+            .0
+            .catalog
+            .table()
+            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
+            .await?)
+    }
+
+    /// What a version came from, and what came of it, as edges.
+    pub async fn lineage(&self, model: &str, version: u32) -> Result<Vec<Edge>> {
+        self.version(model, version).await?;
+        let node = Ref::to::<Version>(version_id(model, version));
+        let mut edges = self.0.catalog.lineage(&node, Direction::Outgoing, 8).await?;
+        edges.extend(self.0.catalog.lineage(&node, Direction::Incoming, 2).await?);
+        Ok(edges)
+    }
+}

@@ -1,0 +1,227 @@
+//! Versions: registered from runs, listed, compared.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_notify::{Event, Severity};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{Model, ModelSpec, Registry, Version, VersionStatus, version_id};
+use crate::{
+    Error, Result,
+    evaluation::Evaluation,
+    experiments::{Run, Status},
+    governance::Actor,
+};
+
+/// One thing in which two versions differ.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Difference {
+    /// What: `metrics.roc_auc`, `parameters.rounds`, `datasets`.
+    pub what: String,
+    /// In the first.
+    #[schema(value_type = Object)]
+    pub left: Value,
+    /// In the second.
+    #[schema(value_type = Object)]
+    pub right: Value,
+}
+
+/// Two versions side by side: only what differs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Comparison {
+    /// The first: `late@1`.
+    pub left: String,
+    /// The second.
+    pub right: String,
+    /// Where they differ.
+    pub differences: Vec<Difference>,
+}
+
+impl Registry<'_> {
+    /// Registers a finished run as the next version of a model, which is
+    /// created if it isn't there. The same run twice is one version.
+    pub async fn register(&self, actor: &Actor, model: &str, run: &str) -> Result<Version> {
+        let model = match self.0.catalog.table::<Model>().get(model).await? {
+            Some(model) => model,
+            None => self.put_model(actor, ModelSpec { name: model.to_owned(), ..blank() }).await?,
+        };
+        let run = self.0.experiments().run(run).await?;
+        let again = Query::new().eq("run", &run.id).eq("model", &model.spec.name);
+        if let Some(version) = self.0.catalog.table::<Version>().first(again).await? {
+            return Ok(version);
+        }
+        let version = self.version_of(actor, &model, &run).await?;
+        let id = version_id(&version.model, version.version);
+        let updated = Model { latest: version.version, updated_at: version.created_at, ..model.clone() };
+        let mut change = self
+            .0
+            .change(actor, "registry.version.created", Ref::of(&version))
+            .detail(json!({"run": run.id, "component": version.component, "metrics": headline(&version)}))
+            .from_edge("version-of", Ref::of(&model))
+            .from_edge("trained-by", Ref::of(&run))
+            .from_edge("runs", Ref::new("component", version.component.to_string()));
+        for reference in &version.datasets {
+            change = change.from_edge("trained-on", Ref::new("dataset_version", reference));
+        }
+        for reference in &version.views {
+            change = change.from_edge("trained-on", Ref::new("view_version", reference));
+        }
+        let event = Event::new(
+            version.created_at,
+            "dev.modelyard.registry.version.created",
+            "registry",
+            Severity::Info,
+            format!("{id} was registered"),
+        )
+        .model(&version.model)
+        .version(version.version.to_string())
+        .details(json!({"run": run.id, "metrics": headline(&version)}));
+        change.tx.require::<Model>(&model.spec.name, "latest", model.latest);
+        change.put(&updated).insert(&version).event(event)?.commit().await?;
+        self.0.documentation().refresh(&version.model, version.version).await?;
+        Ok(version)
+    }
+
+    async fn version_of(&self, actor: &Actor, model: &Model, run: &Run) -> Result<Version> {
+        let missing = || Error::conflict(format!("the run {} ({:?}) gave no model", run.id, run.status));
+        if run.status != Status::Finished {
+            return Err(missing());
+        }
+        let evaluation = match &run.evaluation {
+            Some(id) => self.0.catalog.table::<Evaluation>().get(id).await?,
+            None => None,
+        };
+        let component = run.component.ok_or_else(missing)?;
+        let inspection = self.0.plugins().inspect(self.0.blobs.get(&component).await?).await?;
+        let now = self.0.clock.now();
+        let expires =
+            model.spec.expires_after_days.map(|days| now + Duration::from_secs(u64::from(days) * 86_400));
+        Ok(Version {
+            model: model.spec.name.clone(),
+            version: model.latest + 1,
+            status: VersionStatus::Registered,
+            task: run.spec.task,
+            run: Some(run.id.clone()),
+            component,
+            artifact: run.artifact.ok_or_else(missing)?,
+            runner: run.runner.clone().unwrap_or_default(),
+            runner_component: run.plugins.get("scoring").copied().ok_or_else(missing)?,
+            features: run.features.clone(),
+            joins: run.spec.joins.clone(),
+            columns: run.columns.clone(),
+            signature: run.signature.clone().ok_or_else(missing)?,
+            inputs: run.inputs.clone().ok_or_else(missing)?,
+            datasets: run.datasets.clone(),
+            views: run.views.clone(),
+            training_set: run.training_set.clone(),
+            capabilities: inspection.capabilities.iter().map(ToString::to_string).collect(),
+            metrics: evaluation.map_or_else(|| run.metrics.clone(), |evaluation| evaluation.metrics),
+            importance: run.importance.clone(),
+            expires_at: expires,
+            archived_because: None,
+            created_by: actor.name.clone(),
+            created_at: now,
+        })
+    }
+
+    /// A version.
+    pub async fn version(&self, model: &str, version: u32) -> Result<Version> {
+        let id = version_id(model, version);
+        self.0.catalog.table::<Version>().get(&id).await?.ok_or_else(|| Error::not_found("model version", id))
+    }
+
+    /// A version by its number, by an alias, or `latest`.
+    pub async fn resolve(&self, model: &str, reference: &str) -> Result<Version> {
+        let record = self.model(model).await?;
+        let number = match reference.parse() {
+            Ok(number) => number,
+            Err(_) if reference == "latest" && record.latest > 0 => record.latest,
+            Err(_) => *record.aliases.get(reference).ok_or_else(|| {
+                let known: Vec<_> = record.aliases.keys().map(String::as_str).collect();
+                Error::field(
+                    "version",
+                    format!("{model:?} has no alias {reference:?}; its aliases are [{}]", known.join(", ")),
+                )
+            })?,
+        };
+        self.version(model, number).await
+    }
+
+    /// The versions of a model, latest first.
+    pub async fn versions(&self, model: &str, limit: usize, after: Option<String>) -> Result<Page<Version>> {
+        self.model(model).await?;
+        let query = Query::new().eq("model", model).order("version", Order::Desc).limit(limit).after(after);
+        Ok(self.0.catalog.table().find(query).await?)
+    }
+
+    /// Where two versions of a model differ: parameters, data, features, plugins, metrics.
+    pub async fn compare(&self, model: &str, left: &str, right: &str) -> Result<Comparison> {
+        let (left, right) = (self.resolve(model, left).await?, self.resolve(model, right).await?);
+        let (a, b) = (self.facts(&left).await?, self.facts(&right).await?);
+        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        let differences = names
+            .into_iter()
+            .map(|name| {
+                (name, a.get(name).cloned().unwrap_or_default(), b.get(name).cloned().unwrap_or_default())
+            })
+            .filter(|(_, left, right)| left != right)
+            .map(|(what, left, right)| Difference { what: what.clone(), left, right })
+            .collect();
+        Ok(Comparison {
+            left: version_id(&left.model, left.version),
+            right: version_id(&right.model, right.version),
+            differences,
+        })
+    }
+
+    async fn facts(&self, version: &Version) -> Result<BTreeMap<String, Value>> {
+        let mut facts = BTreeMap::from([
+            ("component".to_owned(), json!(version.component)),
+            ("datasets".to_owned(), json!(version.datasets)),
+            ("views".to_owned(), json!(version.views)),
+            ("features".to_owned(), json!(version.features)),
+            ("runner".to_owned(), json!(version.runner_component)),
+        ]);
+        for metric in version.metrics.iter().filter(|metric| metric.slice.is_none()) {
+            facts.insert(format!("metrics.{}", metric.name), json!(metric.value));
+        }
+        for (column, share) in &version.importance {
+            facts.insert(format!("importance.{column}"), json!(share));
+        }
+        if let Some(run) = &version.run {
+            if let Some(run) = self.0.catalog.table::<Run>().get(run).await? {
+                for (name, value) in run.spec.training.parameters.as_object().into_iter().flatten() {
+                    facts.insert(format!("parameters.{name}"), value.clone());
+                }
+                for (kind, digest) in &run.plugins {
+                    facts.insert(format!("plugins.{kind}"), json!(digest));
+                }
+                facts.insert("seed".into(), json!(run.spec.seed));
+                facts.insert("spine".into(), json!(run.spec.spine));
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// The metrics without slices, by name.
+pub(crate) fn headline(version: &Version) -> BTreeMap<String, f64> {
+    let whole = version.metrics.iter().filter(|metric| metric.slice.is_none());
+    whole.map(|metric| (metric.name.clone(), metric.value)).collect()
+}
+
+fn blank() -> ModelSpec {
+    ModelSpec {
+        name: String::new(),
+        description: String::new(),
+        owner: String::new(),
+        license: String::new(),
+        intended_use: String::new(),
+        limitations: String::new(),
+        tags: vec![],
+        expires_after_days: None,
+    }
+}

@@ -1,0 +1,142 @@
+//! Who asks, and whether they may.
+//!
+//! Without tokens in the store, a server bound to loopback takes everybody for
+//! `local`, an admin. With a token in the store, or bound elsewhere, every
+//! request but health, the unsubscribe link and the pages' own files needs one.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, Method, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use modelyard_lifecycle::{
+    Code, Error, Platform,
+    governance::{Actor, Role},
+};
+
+use crate::problem::Failure;
+
+/// Checks requests.
+#[derive(Clone)]
+pub struct Auth {
+    platform: Platform,
+    /// Whether a request without a token is refused.
+    needed: Arc<AtomicBool>,
+}
+
+impl Auth {
+    /// Tokens are needed if the server is not bound to loopback, or if there
+    /// are any.
+    pub async fn new(platform: Platform, loopback: bool) -> modelyard_lifecycle::Result<Self> {
+        let any = !platform.governance().tokens().await?.is_empty();
+        Ok(Self { platform, needed: Arc::new(AtomicBool::new(!loopback || any)) })
+    }
+
+    /// From now on tokens are needed: one has been made.
+    pub(crate) fn require(&self) {
+        self.needed.store(true, Relaxed);
+    }
+
+    async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Error> {
+        let refused = |what: &str| Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"));
+        match headers.get(header::AUTHORIZATION) {
+            Some(value) => {
+                let text = value.to_str().map_err(|_| refused("the Authorization header is no text"))?;
+                let secret =
+                    text.strip_prefix("Bearer ").ok_or_else(|| refused("only Bearer tokens are accepted"))?;
+                self.platform.governance().authenticate(secret.trim()).await
+            }
+            None if self.needed.load(Relaxed) => Err(refused("an access token is needed")),
+            None => Ok(Actor::local()),
+        }
+    }
+}
+
+/// The role that a request needs.
+fn needed(method: &Method, path: &str) -> Role {
+    let path = path.strip_prefix("/api/v1").unwrap_or(path);
+    if method == Method::GET || method == Method::HEAD {
+        return Role::Viewer;
+    }
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
+    if begins(&["/governance/tokens", "/governance/erasures", "/governance/policies", "/clock"]) {
+        return Role::Admin;
+    }
+    if begins(&["/v2/", "/feedback/labels", "/ingestion/query", "/schedules/preview", "/plugins/inspect"])
+        || (path.starts_with("/functions/") && method == Method::POST)
+        || (path.starts_with("/features/views/") && path.ends_with("/lookup"))
+    {
+        return Role::Viewer;
+    }
+    if begins(&["/plugins", "/functions", "/ingestion", "/features", "/experiments", "/evaluation"])
+        || (path.starts_with("/registry") && !path.contains("/aliases/champion"))
+    {
+        return Role::Developer;
+    }
+    Role::Operator
+}
+
+/// Whether a path is open to everybody.
+fn open(path: &str) -> bool {
+    matches!(path, "/" | "/health" | "/ready" | "/v2" | "/openapi.json" | "/api/v1/subscriptions/unsubscribe")
+        || ["/v2/health/", "/assets/", "/reference"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// Lets a request through with its [`Actor`], or answers why not.
+pub(crate) async fn check(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if open(path) {
+        request.extensions_mut().insert(Actor { name: "anonymous".into(), role: Role::Viewer });
+        return next.run(request).await;
+    }
+    let role = needed(request.method(), path);
+    let actor = match auth.actor(request.headers()).await {
+        Ok(actor) => actor,
+        Err(error) => return Failure(error).into_response(),
+    };
+    if actor.role < role {
+        let message = format!("{} has the role {:?}; this needs {role:?} or above", actor.name, actor.role);
+        return Failure(Error::new(Code::Forbidden, message)).into_response();
+    }
+    request.extensions_mut().insert(actor);
+    next.run(request).await
+}
+
+/// Who asks, for handlers.
+pub(crate) struct Caller(pub(crate) Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let actor = parts.extensions.get::<Actor>().cloned();
+        actor.map(Self).ok_or_else(|| Failure(Error::internal("a request passed unchecked")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_needs_its_role() {
+        let role = |method: Method, path: &str| needed(&method, path);
+        assert_eq!(role(Method::GET, "/api/v1/governance/audit"), Role::Viewer);
+        assert_eq!(role(Method::POST, "/v2/models/late/infer"), Role::Viewer);
+        assert_eq!(role(Method::POST, "/api/v1/functions/hello"), Role::Viewer);
+        assert_eq!(role(Method::PUT, "/api/v1/functions"), Role::Developer);
+        assert_eq!(role(Method::POST, "/api/v1/plugins"), Role::Developer);
+        assert_eq!(role(Method::PUT, "/api/v1/registry/models/late/aliases/challenger"), Role::Developer);
+        assert_eq!(role(Method::PUT, "/api/v1/registry/models/late/aliases/champion"), Role::Operator);
+        assert_eq!(role(Method::PUT, "/api/v1/deployment"), Role::Operator);
+        assert_eq!(role(Method::POST, "/api/v1/governance/tokens"), Role::Admin);
+        assert_eq!(role(Method::POST, "/api/v1/clock/advance"), Role::Admin);
+        assert!(open("/health") && open("/v2/health/live") && !open("/metrics") && !open("/v2/models/x"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Failures as RFC 9457 problem details: the one table from a failure's code to
+//! its HTTP status.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use modelyard_lifecycle::{Code, Error, Location};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, as `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `https://modelyard.dev/problems/<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status' own words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong, where, and what is accepted instead.
+    pub detail: String,
+    /// The failure's code.
+    pub code: String,
+    /// Where in the request it stands.
+    #[schema(value_type = Object)]
+    pub location: Location,
+    /// Reasons of a denial, or the log of a failed plugin.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+}
+
+/// The status of each code.
+pub fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidInput => StatusCode::BAD_REQUEST,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::Denied => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::Conflict => StatusCode::CONFLICT,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::Busy | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::PluginFailed => StatusCode::BAD_GATEWAY,
+        Code::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        Code::Full => StatusCode::INSUFFICIENT_STORAGE,
+        // nginx's word for a request whose asker left; the nearest there is.
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// A failure on its way to the caller.
+#[derive(Debug)]
+pub struct Failure(pub Error);
+
+/// What handlers give.
+pub type Answer<T> = Result<T, Failure>;
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl Failure {
+    /// Seconds for a Retry-After header, at least one.
+    pub(crate) fn retry_after(&self) -> Option<HeaderValue> {
+        let busy = matches!(self.0.code, Code::Busy | Code::Unavailable);
+        let after = self.0.retry_after.or(busy.then(|| std::time::Duration::from_secs(1)))?;
+        HeaderValue::from_str(&after.as_secs().max(1).to_string()).ok()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = status(self.0.code);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self.0, "a request failed by our own fault");
+        }
+        let code = serde_json::to_value(self.0.code).ok();
+        let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("internal").to_owned();
+        let retry_after = self.retry_after();
+        let problem = Problem {
+            kind: format!("https://modelyard.dev/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Client Closed Request").to_owned(),
+            status: status.as_u16(),
+            detail: self.0.message,
+            code,
+            location: self.0.location,
+            details: self.0.details,
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = retry_after {
+            headers.insert(header::RETRY_AFTER, after);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

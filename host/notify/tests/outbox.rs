@@ -78,6 +78,53 @@ async fn what_was_committed_before_a_crash_is_sent_after_it() {
     }
 }
 
+/// Runs only as the child of the test below: commits a finding with its event and waits to be killed.
+#[tokio::test]
+#[ignore = "a part of another test"]
+async fn commits_a_finding_and_is_killed() {
+    let (Ok(directory), Ok(url)) = (std::env::var("CATALOG"), std::env::var("URL")) else { return };
+    let catalog = Catalog::open(&CatalogOptions::directory(directory)).await.unwrap();
+    let notifier = Notifier::open(catalog.clone(), Clock::simulated(july(0)), options()).await.unwrap();
+    subscribe(&notifier, "pager", &url).await;
+    let mut transaction = catalog.transaction();
+    transaction.insert(&Finding { name: "psi".into() });
+    notifier.enqueue(&mut transaction, finding(0)).unwrap();
+    transaction.commit().await.unwrap();
+    std::fs::write(std::env::var("COMMITTED").unwrap(), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_process_killed_between_finding_and_delivery_loses_nothing() {
+    let endpoint = Endpoint::accepting().await;
+    let directory = tempfile::tempdir().unwrap();
+    let (store, committed) = (directory.path().join("catalog"), directory.path().join("committed"));
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "commits_a_finding_and_is_killed", "--ignored"])
+        .env("CATALOG", &store)
+        .env("COMMITTED", &committed)
+        .env("URL", &endpoint.url)
+        .spawn()
+        .unwrap();
+    for _ in 0..3000 {
+        if committed.exists() || child.try_wait().unwrap().is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(committed.exists(), "the child got as far as the commit");
+    assert!(endpoint.received().is_empty());
+
+    let catalog = Catalog::open(&CatalogOptions::directory(&store)).await.unwrap();
+    assert!(catalog.table::<Finding>().get("psi").await.unwrap().is_some());
+    let notifier = Notifier::open(catalog, Clock::simulated(july(1)), options()).await.unwrap();
+    assert_eq!(notifier.deliver_due(july(1)).await.unwrap().delivered, 1);
+    assert_eq!(notifier.deliver_due(july(2)).await.unwrap().delivered, 0);
+    assert_eq!(endpoint.received().len(), 1);
+}
+
 #[tokio::test]
 async fn a_message_broken_off_by_a_crash_is_sent_again_unchanged() {
     let endpoint =

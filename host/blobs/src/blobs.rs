@@ -16,8 +16,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// A directory (a path or `file://…`), or the URL of a store that `object_store` knows and
-    /// this program was built with (`memory:///` always).
+    /// A directory (a path or `file://…`), `memory:///`, or the URL of a store that `object_store`
+    /// knows and this program was built with; its credentials come from the environment.
     pub url: String,
     /// For stores that are no directory: where files in the making and verified copies go.
     /// A temporary directory if absent.
@@ -81,9 +81,13 @@ impl Blobs {
         if scheme == "file" {
             return Self::at(PathBuf::from(rest), None, None).await;
         }
-        let parsed = url::Url::parse(url).map_err(|error| bad(error.to_string()))?;
-        let (store, prefix) = object_store::parse_url(&parsed).map_err(|error| {
-            bad(format!("{error}; this program holds blobs in directories and in memory:///"))
+        let parsed = url::Url::parse(url).map_err(|error| {
+            bad(format!("{error}; write a directory, memory:/// or a URL of an object store"))
+        })?;
+        // Keys, regions and endpoints come from the environment, as for the tools of these stores.
+        let environment = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
+        let (store, prefix) = object_store::parse_url_opts(&parsed, environment).map_err(|error| {
+            bad(format!("{error}; write a directory, memory:/// or a URL of an object store"))
         })?;
         let remote = Remote::new(Arc::from(store), prefix);
         match &options.cache {

@@ -117,6 +117,20 @@ impl Catalog {
         self.0.url.starts_with("ws")
     }
 
+    /// Closes the store and waits until its directory can be opened again. It closes by itself, a
+    /// moment after the last handle (catalogue, table, transaction) is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if other handles are kept for longer than three seconds.
+    pub async fn close(self) -> Result<()> {
+        let directory = self.0.directory.clone();
+        drop(self);
+        match directory {
+            Some(directory) => repair::released(&directory).await,
+            None => Ok(()),
+        }
+    }
+
     /// Asks the database for a sign of life.
     pub async fn health(&self) -> Result<Health> {
         let start = Instant::now();

@@ -103,7 +103,8 @@ impl Error {
 
     /// A file error; a full disk is told apart.
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
-        if source.kind() == std::io::ErrorKind::StorageFull {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             return Self::Full(format!("{}: {source}", path.display()));
         }
         Self::Io { path: path.to_owned(), source }

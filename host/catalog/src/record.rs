@@ -32,12 +32,15 @@ impl Index {
         Self { fields, unique: true }
     }
 
-    /// The index's name in the database, made of its fields.
+    /// The index's name in the database: whether it is unique, and its fields.
     pub(crate) fn name(&self) -> String {
-        let prefix = if self.unique { "uq" } else { "ix" };
-        format!("{prefix}__{}", self.fields.join("__").replace('.', "_"))
+        let prefix = if self.unique { UNIQUE } else { "on " };
+        format!("{prefix}{}", self.fields.join(", "))
     }
 }
+
+/// How the names of unique indexes begin.
+pub(crate) const UNIQUE: &str = "unique ";
 
 /// Which state of a record was read. Every write gives the record another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

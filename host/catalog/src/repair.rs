@@ -14,7 +14,7 @@ use surrealdb::{
 
 use crate::{
     Error, Level, Options, Result,
-    store::{Binds, Store, quoted},
+    store::{Binds, Store, is_full, quoted},
 };
 
 /// How long another process may still hold the directory, for example while it shuts down.
@@ -27,7 +27,7 @@ pub(crate) async fn open(options: &Options) -> Result<Store> {
         Some(directory) => open_directory(&url, directory).await?,
         None => connect(url.as_str()).await.map_err(|error| open_error(&url, error.message()))?,
     };
-    let store = Store::new(db, url);
+    let store = Store::new(db, url, directory);
     sign_in(&store, options).await?;
     choose(&store, options).await?;
     Ok(store)
@@ -100,6 +100,23 @@ async fn open_directory(url: &str, directory: &Path) -> Result<Surreal<Any>> {
     }
 }
 
+/// Waits until this process has let go of the directory.
+pub(crate) async fn released(directory: &Path) -> Result<()> {
+    let path = directory.join("LOCK");
+    let start = Instant::now();
+    while let Ok(file) = fs::File::open(&path) {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked(directory.to_owned())),
+            Err(fs::TryLockError::Error(source)) => return Err(Error::io(&path, source)),
+            Ok(()) => break,
+        }
+    }
+    Ok(())
+}
+
 /// Moves table files without content out of the store; returns where from and where to.
 fn move_empty_tables(directory: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
     let tables = directory.join("sstables");
@@ -130,7 +147,7 @@ fn put_back(moved: &[(PathBuf, PathBuf)]) {
 }
 
 fn open_error(url: &str, reason: &str) -> Error {
-    if reason.contains("No space left") || reason.contains("os error 28") {
+    if is_full(reason) {
         return Error::Full(reason.to_owned());
     }
     Error::Open { url: url.to_owned(), reason: reason.to_owned() }

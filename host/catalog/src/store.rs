@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    path::PathBuf,
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use surrealdb::{
     types::{AlreadyExistsError, Array, Object, QueryError, RecordId, RecordIdKey, Value as Db},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, record::UNIQUE};
 
 /// How long colliding writers are repeated before the caller hears of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,6 +26,8 @@ const SHARDS: usize = 64;
 pub(crate) struct Store {
     pub(crate) db: Surreal<Any>,
     pub(crate) url: String,
+    /// The directory of an embedded store.
+    pub(crate) directory: Option<PathBuf>,
     /// Tables that were defined by this process.
     pub(crate) defined: Mutex<HashSet<String>>,
     /// Held while tables are defined, so that two tasks don't collide on it.
@@ -56,11 +59,12 @@ impl Binds {
 }
 
 impl Store {
-    pub(crate) fn new(db: Surreal<Any>, url: String) -> Self {
+    pub(crate) fn new(db: Surreal<Any>, url: String, directory: Option<PathBuf>) -> Self {
         let updating = (0..SHARDS).map(|_| tokio::sync::Mutex::new(())).collect();
         Self {
             db,
             url,
+            directory,
             defined: Mutex::default(),
             defining: tokio::sync::Mutex::new(()),
             updating,
@@ -108,12 +112,10 @@ impl Store {
     /// The error for a failed statement that says nothing about a certain record.
     pub(crate) fn name(&self, error: &surrealdb::Error) -> Error {
         let text = chain(error);
-        let lower = text.to_lowercase();
-        if lower.contains("no space left") || lower.contains("os error 28") || lower.contains("storage full")
-        {
+        if is_full(&text) {
             return Error::Full(text);
         }
-        if lower.contains("outcome is unknown") {
+        if text.contains("outcome is unknown") {
             return Error::OutcomeUnknown(text);
         }
         if error.is_not_allowed() {
@@ -135,6 +137,13 @@ impl Store {
         }
         self.name(error)
     }
+}
+
+/// Whether a message is about a disk, a quota or a file size that is used up: ENOSPC, EDQUOT, EFBIG.
+pub(crate) fn is_full(message: &str) -> bool {
+    ["os error 28)", "os error 122)", "os error 27)", "No space left"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
 /// A short random pause that grows with the attempts, so that colliding writers drift apart.
@@ -175,7 +184,7 @@ fn chain(error: &surrealdb::Error) -> String {
 /// The fields of the unique index that a message says was violated. The index's name says them.
 fn violated_index(message: &str) -> Option<String> {
     let name = message.split_once("index `")?.1.split_once('`')?.0;
-    message.contains("already contains").then(|| name.trim_start_matches("uq__").replace("__", ", "))
+    message.contains("already contains").then(|| name.trim_start_matches(UNIQUE).to_owned())
 }
 
 /// A record's id in the database.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 /// What is done at a tick. The scheduler hands it to the handler and doesn't look inside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ScheduledJob)]
 pub struct Job {
     /// What kind of work it is, for example `monitoring`.
     pub kind: String,
@@ -105,6 +106,7 @@ impl Record for Schedule {
 /// How a firing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = FiringOutcome)]
 pub enum Outcome {
     /// It has not ended.
     Running,

@@ -15,19 +15,24 @@ pub(crate) fn parse(name: &str) -> Result<Tz> {
 /// The names that are least different, if they are not too different.
 fn near(name: &str) -> Vec<String> {
     let wanted = name.to_lowercase().replace(' ', "_");
+    let wanted_city = city(&wanted);
     let mut names: Vec<(usize, &str)> = TZ_VARIANTS
         .iter()
         .map(|zone| zone.name())
-        .map(|zone| {
+        .filter_map(|zone| {
             let lower = zone.to_lowercase();
-            let city = lower.rsplit('/').next().unwrap_or(&lower);
-            let wanted_city = wanted.rsplit('/').next().unwrap_or(&wanted);
-            (distance(&lower, &wanted).min(distance(city, wanted_city) + usize::from(city != lower)), zone)
+            let (whole, part) = (distance(&lower, &wanted), distance(city(&lower), wanted_city));
+            let near = whole <= 2.max(wanted.len() / 5) || part <= 2.max(wanted_city.len() / 5);
+            near.then_some((whole.min(part + 1), zone))
         })
-        .filter(|(distance, _)| *distance <= 2.max(wanted.len() / 3))
         .collect();
     names.sort();
     names.into_iter().take(3).map(|(_, zone)| zone.to_owned()).collect()
+}
+
+/// The last part of a zone's name.
+fn city(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 /// Levenshtein's edit distance.

@@ -61,10 +61,21 @@ impl From<modelyard_tables::Error> for Error {
 impl From<modelyard_notify::Error> for Error {
     fn from(error: modelyard_notify::Error) -> Self {
         use modelyard_notify::Error as E;
+        let message = error.to_string();
         match error {
             E::Catalog(error) => (*error).into(),
-            E::UnknownSubscription(_) | E::UnknownDelivery(_) | E::UnknownToken => Self::new(Code::NotFound, error.to_string()),
-            other => Self::invalid(other.to_string()),
+            E::UnknownSubscription(_) | E::UnknownDelivery(_) | E::UnknownToken => {
+                Self::new(Code::NotFound, message)
+            }
+            E::DuplicateName(_) | E::OtherChannel(_) | E::NotAWebhook(_) => Self::conflict(message),
+            E::BadName { .. } => Self::field("name", message),
+            E::BadEmail { .. } => Self::field("channel.address", message),
+            E::BadUrl { .. } | E::PrivateAddress { .. } => Self::field("channel.url", message),
+            E::BadHeader { .. } => Self::field("channel.headers", message),
+            E::BadSecret(_) => Self::field("secret", message),
+            E::UnknownStage(_) | E::BadPattern { .. } => Self::field("filter", message),
+            E::BadFoldWindow(_) => Self::field("fold_window_seconds", message),
+            E::BadOption { .. } | E::Compose(_) => Self::invalid(message),
         }
     }
 }
@@ -72,9 +83,14 @@ impl From<modelyard_notify::Error> for Error {
 impl From<modelyard_scheduler::Error> for Error {
     fn from(error: modelyard_scheduler::Error) -> Self {
         use modelyard_scheduler::Error as E;
+        let message = error.to_string();
         match error {
             E::Catalog(error) => error.into(),
-            other => Self::invalid(other.to_string()),
+            E::NotFound(_) => Self::new(Code::NotFound, message),
+            E::Exists(_) | E::Clock(_) => Self::conflict(message),
+            E::BadCron { .. } => Self::field("cron", message),
+            E::UnknownTimezone { .. } => Self::field("timezone", message),
+            _ => Self::invalid(message),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{Method, StatusCode, Uri},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
@@ -17,7 +17,13 @@ use tokio::{net::TcpListener, sync::watch};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{api, auth, auth::Auth, idempotency, inference, metrics, problem::Failure, web};
+use crate::{
+    api, auth,
+    auth::Auth,
+    idempotency, inference, metrics,
+    problem::{Failure, Problem},
+    web,
+};
 
 /// Where the server listens and what it takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +63,7 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
         .with_state(platform.clone())
         .merge(reference)
         .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn_with_state(platform, idempotency::repeat))
         .layer(middleware::from_fn_with_state(auth.clone(), auth::check))
         .layer(Extension(auth))
@@ -65,8 +72,13 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
         .layer(TraceLayer::new_for_http()))
 }
 
-async fn unknown(uri: axum::http::Uri) -> Failure {
+async fn unknown(uri: Uri) -> Failure {
     Failure(Error::new(Code::NotFound, format!("there is nothing at {}; see /reference", uri.path())))
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}; see /reference", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 async fn health() -> Json<serde_json::Value> {

@@ -24,7 +24,7 @@ use crate::problem::Failure;
 
 /// Checks requests.
 #[derive(Clone)]
-pub struct Auth {
+pub(crate) struct Auth {
     platform: Platform,
     /// Whether a request without a token is refused.
     needed: Arc<AtomicBool>,
@@ -33,7 +33,7 @@ pub struct Auth {
 impl Auth {
     /// Tokens are needed if the server is not bound to loopback, or if there
     /// are any.
-    pub async fn new(platform: Platform, loopback: bool) -> modelyard_lifecycle::Result<Self> {
+    pub(crate) async fn new(platform: Platform, loopback: bool) -> modelyard_lifecycle::Result<Self> {
         let any = !platform.governance().tokens().await?.is_empty();
         Ok(Self { platform, needed: Arc::new(AtomicBool::new(!loopback || any)) })
     }
@@ -44,7 +44,9 @@ impl Auth {
     }
 
     async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Error> {
-        let refused = |what: &str| Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"));
+        let refused = |what: &str| {
+            Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"))
+        };
         match headers.get(header::AUTHORIZATION) {
             Some(value) => {
                 let text = value.to_str().map_err(|_| refused("the Authorization header is no text"))?;

@@ -54,10 +54,10 @@ pub fn status(code: Code) -> StatusCode {
 
 /// A failure on its way to the caller.
 #[derive(Debug)]
-pub struct Failure(pub Error);
+pub(crate) struct Failure(pub(crate) Error);
 
 /// What handlers give.
-pub type Answer<T> = Result<T, Failure>;
+pub(crate) type Answer<T> = Result<T, Failure>;
 
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
@@ -74,27 +74,44 @@ impl Failure {
     }
 }
 
+impl Problem {
+    /// A problem that is no failure of the lifecycle, such as a wrong content type.
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("https://modelyard.dev/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Client Closed Request").to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            location: Location::default(),
+            details: vec![],
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = status(self.0.code);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self.0, "a request failed by our own fault");
         }
-        let code = serde_json::to_value(self.0.code).ok();
-        let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("internal").to_owned();
         let retry_after = self.retry_after();
-        let problem = Problem {
-            kind: format!("https://modelyard.dev/problems/{code}"),
-            title: status.canonical_reason().unwrap_or("Client Closed Request").to_owned(),
-            status: status.as_u16(),
-            detail: self.0.message,
-            code,
-            location: self.0.location,
-            details: self.0.details,
-        };
-        let mut response = (status, Json(problem)).into_response();
+        let Error { code, message, location, details, .. } = self.0;
+        let code = serde_json::to_value(code).ok();
+        let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("internal");
+        let mut response =
+            Problem { location, details, ..Problem::new(status, code, message) }.into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = retry_after {
             headers.insert(header::RETRY_AFTER, after);
         }

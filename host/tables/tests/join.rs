@@ -84,7 +84,8 @@ async fn of_equal_moments_the_last_created_counts_and_keys_of_other_types_meet()
     ];
     let facts = file(&tables, rows).await;
     let mut stats = view(&[facts.digest], &["v"]);
-    let join = |stats: &ViewJoin| tables.point_in_time_join(&[spine.digest], how(vec![stats.clone()]));
+    let spine = [spine.digest];
+    let join = |stats: &ViewJoin| tables.point_in_time_join(&spine, how(vec![stats.clone()]));
     let last_written = join(&stats).await.unwrap();
     assert_eq!(all(&tables, &[last_written.digest]).await[0][2], Value::F64(3.0));
     stats.created_at = Some("made".into());
@@ -99,7 +100,8 @@ async fn faults_name_the_column_and_its_place() {
     let spine = file(&tables, vec![texts("plane", &["a"]), times("t", &["2013-01-05"])]).await;
     let facts =
         file(&tables, vec![texts("id", &["a"]), times("at", &["2013-01-02"]), f64s("t", &[1.0])]).await;
-    let join = |stats: ViewJoin| tables.point_in_time_join(&[spine.digest], how(vec![stats]));
+    let spine = [spine.digest];
+    let join = |stats: ViewJoin| tables.point_in_time_join(&spine, how(vec![stats]));
     let good = view(&[facts.digest], &["t"]);
     let clash = join(good.clone()).await.unwrap_err().to_string();
     assert!(clash.contains("two columns are named \"t\""), "{clash}");

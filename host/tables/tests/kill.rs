@@ -45,7 +45,7 @@ fn child() {
 }
 
 async fn load(tables: Tables, task: i64) {
-    for n in 0.. {
+    for n in 0i64.. {
         let call = prediction("flights", 1, "2013-01-01", n as f64);
         tables.predictions().append_durable(&call).await.unwrap();
         say(&format!("prediction {}", call.id));

@@ -269,7 +269,8 @@ async fn a_torn_tail_is_cut_and_damage_inside_keeps_the_rest() {
     assert_eq!(tables.predictions().count("flights", None, None).await.unwrap(), 5);
     drop(tables);
     std::fs::write(&segment, b"something else entirely").unwrap();
-    let blobs = modelyard_blobs::Blobs::open(&modelyard_blobs::Options::directory(dir.path().join("blobs")));
+    let place = modelyard_blobs::Options::directory(dir.path().join("blobs"));
+    let blobs = modelyard_blobs::Blobs::open(&place);
     let options = modelyard_tables::Options::new(dir.path().join("tables"));
     let error = Tables::open(options, blobs.await.unwrap(), modelyard_clock::Clock::system()).await;
     assert!(matches!(error.map(drop), Err(Error::CorruptLog { .. })));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PredictionId, PredictionLog, Sealed, seal::blocking, window::parse_ids};
 use crate::{
-    Result, Scanner, Value,
+    FileInfo, Result, Scanner, Value,
     dataset::Filter,
     erase::{Erased, erase_file},
 };
@@ -46,8 +46,9 @@ pub(super) async fn erase(log: &PredictionLog, column: &str, value: &Value) -> R
         done.rows += rows_removed;
         done.files += 1;
         manifest.garbage.push(file.digest);
-        // Times and ids stay as bounds; they need not be reached.
-        files.extend(new.map(|new| Sealed { digest: new.digest, rows: new.rows, bytes: new.bytes, ..file }));
+        if let Some(new) = new {
+            files.push(log.rewritten(file, &new).await?);
+        }
     }
     manifest.files = files;
     if done.files > 0 {
@@ -80,6 +81,36 @@ impl PredictionLog {
             Ok(ids)
         })
         .await
+    }
+
+    /// The entry of a file that lost rows. Its bounds are taken anew: an erased
+    /// call's id must not stay in them.
+    async fn rewritten(&self, old: Sealed, new: &FileInfo) -> Result<Sealed> {
+        let moment = |value: &Option<Value>, old| match value {
+            Some(Value::Timestamp(at)) => *at,
+            _ => old,
+        };
+        let at = new.stats.iter().find(|stats| stats.name == super::rows::AT);
+        let sources = self.inner.files.open(&[new.digest]).await?;
+        let bounds = blocking(move || {
+            let only = Some(vec![super::rows::ID.to_owned()]);
+            let mut calls = Vec::new();
+            for batch in Scanner::filtered(sources, Filter::default(), only.as_deref(), 0)? {
+                calls.extend(parse_ids(&batch?)?.into_iter().map(|id| id.call));
+            }
+            Ok((calls.iter().min().copied(), calls.iter().max().copied()))
+        });
+        let (first, last) = bounds.await?;
+        Ok(Sealed {
+            digest: new.digest,
+            rows: new.rows,
+            bytes: new.bytes,
+            first_at: at.map_or(old.first_at, |at| moment(&at.min, old.first_at)),
+            last_at: at.map_or(old.last_at, |at| moment(&at.max, old.last_at)),
+            first_id: first.unwrap_or(old.first_id),
+            last_id: last.unwrap_or(old.last_id),
+            ..old
+        })
     }
 
     /// Deletes blobs that an erasure replaced. They are in the manifest until

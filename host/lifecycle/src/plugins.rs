@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::{Error, Platform, Result, governance::Actor, names};
+use crate::{Error, Platform, Result, governance::Actor, names, progress::Progress};
 
 /// A plugin by its name; uploading another component under the name replaces
 /// it for what comes after, while runs and versions keep the one they used.
@@ -240,7 +240,30 @@ impl Plugins<'_> {
     ) -> Result<runtime::Session> {
         let limits =
             Limits { deadline, memory_bytes: self.0.options.plugins.memory_bytes, ..Limits::default() };
-        Ok(self.component(digest).await?.session(limits, Grants { wasi: true, ..grants }).await?)
+        // Every kind but scoring may report progress, watched or not.
+        let progress = grants.progress.clone().unwrap_or_else(|| Progress::default().capability());
+        let grants = Grants { wasi: true, progress: Some(progress), ..grants };
+        Ok(self.component(digest).await?.session(limits, grants).await?)
+    }
+}
+
+/// Holds parameters to the plugin's own schema, before they are kept. What the
+/// host fills in later (`filled`) may be missing.
+pub fn check_parameters(field: &str, plugin: &PluginRecord, given: &Value, filled: bool) -> Result<()> {
+    let empty = json!({});
+    let given = if given.is_null() { &empty } else { given };
+    let Ok(validator) = jsonschema::validator_for(&plugin.parameters) else {
+        return Err(Error::internal(format!("{} describes its parameters with no JSON Schema", plugin.name)));
+    };
+    let fault = validator.iter_errors(given).find(|error| {
+        !(filled && matches!(error.kind(), jsonschema::error::ValidationErrorKind::Required { .. }))
+    });
+    match fault {
+        None => Ok(()),
+        Some(error) => {
+            let place = format!("{field}{}", error.instance_path());
+            Err(Error::field(place, format!("{error}; see the parameters of {:?}", plugin.name)))
+        }
     }
 }
 

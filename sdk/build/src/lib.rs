@@ -15,6 +15,9 @@ mod compile;
 pub mod component;
 mod embedded;
 mod error;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod scratch;
 pub mod template;
 pub mod toolchain;
 

@@ -123,10 +123,11 @@ fn write(path: PathBuf, text: &str, written: &mut Vec<PathBuf>) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn names_and_places_are_checked() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let dir = directory.path();
         for name in ["", "A", "a_b", "-a", "a-", "a--b", "1a", "../x", "std", &"a".repeat(65)] {
             let error = create(&dir.join("new"), name, "scoring", &SdkSource::Embedded).unwrap_err();
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_template_and_nothing_is_left_to_fill() {
         for kind in KINDS {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = Scratch::new();
             let dir = directory.path().join("new");
             let written = create(&dir, "my-own-2", kind, &SdkSource::Embedded).unwrap();
             for file in ["Cargo.toml", ".gitignore", "README.md", "src/lib.rs"] {

@@ -172,10 +172,11 @@ fn linker(sysroot: &Path) -> Option<PathBuf> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_failed_fetch_is_remembered_per_toolchain() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let note = directory.path().join("note");
         assert!(!recently_failed(&note, "/toolchain"));
         std::fs::write(&note, "/toolchain").unwrap();
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_toolchain_that_holds_the_target_is_taken_without_a_fetch() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         std::fs::create_dir_all(directory.path().join("lib/rustlib").join(TARGET).join("lib")).unwrap();
         assert_eq!(rustup(directory.path(), directory.path(), directory.path()), Ok(()));
         assert!(!directory.path().join("rustup-target-failed").exists());
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_linker_of_the_toolchain_comes_first() {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Scratch::new();
         let bin = directory.path().join("lib/rustlib/some-host/bin");
         std::fs::create_dir_all(&bin).unwrap();
         std::fs::write(bin.join("rust-lld"), "").unwrap();

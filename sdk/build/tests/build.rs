@@ -1,6 +1,10 @@
 //! Builds real crates: needs a compiler for the guest target.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "../src/scratch.rs"]
+mod scratch;
+
+use scratch::Scratch;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,7 +51,7 @@ fn a_scoring_plugin_is_pure_and_carries_its_metadata() {
 
 #[test]
 fn every_template_passes_its_test_and_builds_as_its_kind() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let sdk = SdkSource::Path(here().join("../rust").canonicalize().unwrap());
     let crates: Vec<PathBuf> = KINDS.iter().map(|kind| new_crate(directory.path(), kind, &sdk)).collect();
     let native = modelyard_build::default_target_dir().join("templates");
@@ -71,7 +75,7 @@ fn every_template_passes_its_test_and_builds_as_its_kind() {
 
 #[test]
 fn an_embedded_sdk_needs_no_source_tree() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let dir = new_crate(directory.path(), "function", &SdkSource::Embedded);
     let built = build(&BuildOptions::new(&dir)).unwrap();
     let summary = component::summary(&built.bytes).unwrap();
@@ -81,7 +85,7 @@ fn an_embedded_sdk_needs_no_source_tree() {
 
 #[test]
 fn a_crate_that_is_no_plugin_is_refused_with_the_reason() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = Scratch::new();
     let dir = directory.path();
     assert!(matches!(build(&BuildOptions::new(dir.join("nowhere"))), Err(Error::NoCrate(_))));
 

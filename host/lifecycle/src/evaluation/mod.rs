@@ -227,21 +227,26 @@ fn default_for(task: Task) -> EvaluatorSpec {
 
 /// The columns of truth and prediction, as far as the plugin's parameters know them.
 pub(crate) fn columns_for(schema: &Value, task: Task, truth: &str, signature: &Signature) -> Value {
+    let known = |name: &str| schema.pointer(&format!("/properties/{name}")).is_some();
     let classes =
         signature.outputs.iter().find(|output| output.name == "probability").map(|output| &output.labels);
     let all = match task {
-        Task::Regression => json!({"truth": truth, "prediction": "prediction"}),
+        Task::Regression => json!({"task": "regression", "truth": truth, "prediction": "prediction"}),
         Task::BinaryClassification => {
+            // Booleans and numbers are positive by themselves.
             let positive = classes.and_then(|classes| classes.last());
-            json!({"truth": truth, "prediction": "probability", "positive": positive})
+            let positive = positive.filter(|class| !["true", "1"].contains(&class.as_str()));
+            json!({"task": "binary", "truth": truth, "prediction": "probability", "positive": positive})
         }
-        Task::MulticlassClassification => {
+        Task::MulticlassClassification if known("classes") => {
             let classes = classes.cloned().unwrap_or_default();
             let columns: Vec<_> = classes.iter().map(|class| format!("probability_{class}")).collect();
-            json!({"truth": truth, "prediction": columns, "classes": classes})
+            json!({"task": "multiclass", "truth": truth, "prediction": columns, "classes": classes})
+        }
+        Task::MulticlassClassification => {
+            json!({"task": "multiclass", "truth": truth, "prediction": "label"})
         }
     };
-    let known = |name: &str| schema.pointer(&format!("/properties/{name}")).is_some();
     let members = all.as_object().cloned().unwrap_or_default();
     Value::Object(members.into_iter().filter(|(name, value)| known(name) && !value.is_null()).collect())
 }

@@ -5,7 +5,9 @@ use modelyard_runtime::Kind;
 use serde_json::json;
 
 use super::{Experiment, ExperimentSpec, Experiments, Run, Status};
-use crate::{Error, Result, governance::Actor, jobs::Job, names, progress::Progress};
+use crate::{
+    Error, Result, governance::Actor, jobs::Job, names, plugins::check_parameters, progress::Progress,
+};
 
 impl Experiments<'_> {
     /// Creates an experiment or changes it; runs keep what they were made with.
@@ -21,12 +23,15 @@ impl Experiments<'_> {
             }
         }
         let plugins = self.0.plugins();
-        plugins.of_kind("training.plugin", &spec.training.plugin, Kind::Training).await?;
+        let training = plugins.of_kind("training.plugin", &spec.training.plugin, Kind::Training).await?;
+        check_parameters("training.parameters", &training, &spec.training.parameters, false)?;
         if let Some(features) = &spec.features {
-            plugins.of_kind("features.plugin", &features.plugin, Kind::Features).await?;
+            let plugin = plugins.of_kind("features.plugin", &features.plugin, Kind::Features).await?;
+            check_parameters("features.parameters", &plugin, &features.parameters, false)?;
         }
         if let Some(evaluation) = &spec.evaluation {
-            plugins.of_kind("evaluation.plugin", &evaluation.plugin, Kind::Evaluation).await?;
+            let plugin = plugins.of_kind("evaluation.plugin", &evaluation.plugin, Kind::Evaluation).await?;
+            check_parameters("evaluation.parameters", &plugin, &evaluation.parameters, true)?;
         }
         for join in &spec.joins {
             self.0.features().view(&join.view).await?;

@@ -20,7 +20,8 @@ impl Feedback<'_> {
     pub async fn put(&self, actor: &Actor, spec: RuleSpec) -> Result<Rule> {
         names::check("name", &spec.name)?;
         self.0.deployment().get(&spec.deployment).await?;
-        self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Feedback).await?;
+        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Feedback).await?;
+        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
         let schedule =
             Wanted::of("feedback.decide", &spec.name, spec.schedule.as_deref(), spec.timezone.as_deref())?;
         let before = self.0.catalog.table::<Rule>().get(&spec.name).await?;

@@ -23,7 +23,8 @@ impl Governance<'_> {
     /// Creates a policy or changes it.
     pub async fn put_policy(&self, actor: &Actor, spec: PolicySpec) -> Result<Policy> {
         names::check("name", &spec.name)?;
-        self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Governance).await?;
+        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Governance).await?;
+        plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
         if let Some(action) = spec.actions.iter().find(|action| !ACTIONS.contains(&action.as_str())) {
             return Err(Error::field(
                 "actions",

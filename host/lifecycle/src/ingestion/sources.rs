@@ -15,7 +15,8 @@ impl Ingestion<'_> {
         if let Some(dataset) = &spec.dataset {
             names::check("dataset", dataset)?;
         }
-        self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Ingestion).await?;
+        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Ingestion).await?;
+        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
         let schedule =
             Wanted::of("ingestion.pull", &spec.name, spec.schedule.as_deref(), spec.timezone.as_deref())?;
         let table = self.0.catalog.table::<Source>();

@@ -21,7 +21,8 @@ impl Monitoring<'_> {
     pub async fn put(&self, actor: &Actor, spec: MonitorSpec) -> Result<Monitor> {
         names::check("name", &spec.name)?;
         self.0.deployment().get(&spec.deployment).await?;
-        self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Monitoring).await?;
+        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Monitoring).await?;
+        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, true)?;
         if spec.window_days == 0 {
             return Err(Error::field("window_days", "a window has at least one day"));
         }

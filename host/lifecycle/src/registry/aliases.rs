@@ -9,7 +9,7 @@ use super::{AliasChange, Model, Registry, VersionStatus};
 use crate::{Error, Result, governance::Actor, names};
 
 /// The alias whose change the policies are asked about.
-pub const CHAMPION: &str = "champion";
+const CHAMPION: &str = "champion";
 
 impl Registry<'_> {
     /// Lets an alias name a version. `champion` needs the policies' word.

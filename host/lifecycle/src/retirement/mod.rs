@@ -27,7 +27,8 @@ impl Retirement<'_> {
     /// Creates a rule or changes it.
     pub async fn put(&self, actor: &Actor, spec: RetirementSpec) -> Result<RetirementRule> {
         names::check("name", &spec.name)?;
-        self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Retirement).await?;
+        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Retirement).await?;
+        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
         let schedule =
             Wanted::of("retirement.assess", &spec.name, spec.schedule.as_deref(), spec.timezone.as_deref())?;
         let before = self.0.catalog.table::<RetirementRule>().get(&spec.name).await?;

@@ -134,14 +134,6 @@ impl Scaling<'_> {
             .map(|(deployment, days)| bill(&self.0.options.prices, deployment, days))
             .collect())
     }
-
-    /// Calls of the deployments that route to a version in the last 30 days.
-    pub(crate) async fn calls(&self, deployment: &str, days: u64) -> Result<u64> {
-        let from = self.0.clock.now() - Duration::from_secs(days * 86_400);
-        let from = from.to_utc().format("%Y-%m-%d").to_string();
-        let bills = self.usage(Some(deployment), Some(&from), None).await?;
-        Ok(bills.iter().map(|bill| bill.calls).sum())
-    }
 }
 
 fn bill(prices: &Prices, deployment: String, days: Vec<Usage>) -> Bill {

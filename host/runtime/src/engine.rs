@@ -42,9 +42,10 @@ pub(crate) fn config() -> Config {
     config.memory_guard_size(GUARD);
     config.memory_may_move(false);
     config.memory_init_cow(true);
-    // Snapshots are large and sparse in places; mapping them is what makes a
-    // model start in a millisecond.
-    config.memory_guaranteed_dense_image_size(1 << 30);
+    // Snapshots may be sparse in places; mapping them is what makes a model
+    // start in a millisecond. Not higher: two bytes that far apart in a tiny
+    // component become a file of that size.
+    config.memory_guaranteed_dense_image_size(64 << 20);
     config
 }
 

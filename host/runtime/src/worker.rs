@@ -24,6 +24,9 @@ pub(crate) const ARTIFACT: &str = "artifact";
 pub(crate) const OUTPUT: &str = "output";
 pub(crate) const OUTCOME: &str = "outcome.json";
 
+/// Bytes of the largest file that the child may write.
+const FILE: u64 = 1 << 30;
+
 /// What a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Job {
@@ -92,6 +95,7 @@ fn confine(memory: u64, seconds: u64) -> rustix::io::Result<()> {
     setrlimit(Resource::As, both(memory))?;
     setrlimit(Resource::Cpu, both(seconds))?;
     setrlimit(Resource::Core, both(0))?;
+    setrlimit(Resource::Fsize, both(FILE))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Serving comes before compiling. That it can't be lowered is no reason to
     // stop.

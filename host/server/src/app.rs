@@ -95,9 +95,24 @@ async fn ready(State(platform): State<Platform>) -> Response {
     }
 }
 
-/// Listens until `shutdown` says so; then takes no new connections, lets the
-/// open ones end for at most ten seconds, and brings the platform to rest.
+/// Binds the address and serves on it: see [`serve_on`].
 pub async fn serve(platform: Platform, options: &Options, shutdown: watch::Receiver<bool>) -> Result<()> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| Error::invalid(format!("{} can't be listened on: {error}", options.listen)))?;
+    serve_on(platform, listener, options, shutdown, || {}).await
+}
+
+/// Serves until `shutdown` says so, after calling `ready` once; then takes no
+/// new connections, lets the open ones end for at most ten seconds, and brings
+/// the platform to rest.
+pub async fn serve_on(
+    platform: Platform,
+    listener: TcpListener,
+    options: &Options,
+    shutdown: watch::Receiver<bool>,
+    ready: impl FnOnce(),
+) -> Result<()> {
     if !options.listen.ip().is_loopback() && platform.governance().tokens().await?.is_empty() {
         return Err(Error::invalid(format!(
             "listening on {} needs an access token: make one with `modelyard governance token create NAME --role admin`, \
@@ -106,11 +121,9 @@ pub async fn serve(platform: Platform, options: &Options, shutdown: watch::Recei
         )));
     }
     let router = app(platform.clone(), options).await?;
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| Error::invalid(format!("{} can't be listened on: {error}", options.listen)))?;
     let address = listener.local_addr().map_err(Error::internal)?;
     tracing::info!(%address, "listening");
+    ready();
     let background = tokio::spawn({
         let (platform, shutdown) = (platform.clone(), shutdown.clone());
         async move { platform.run(shutdown).await }

@@ -16,5 +16,5 @@ mod metrics;
 mod problem;
 mod web;
 
-pub use app::{Options, app, serve};
+pub use app::{Options, app, serve, serve_on};
 pub use problem::{Problem, status};

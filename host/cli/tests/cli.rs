@@ -1,0 +1,351 @@
+//! The binary as people type it: its help, its server, its declarative file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_modelyard");
+
+/// The binary without what the shell that runs the tests has set.
+fn modelyard() -> Command {
+    let mut command = Command::new(BINARY);
+    for name in ["MODELYARD_SERVER", "MODELYARD_TOKEN", "MODELYARD_SMTP", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A server of its own, ended with the test.
+struct Server {
+    child: Child,
+    url: String,
+    data: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut child = modelyard()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path().join("data"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(data.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let log = || fs::read_to_string(data.path().join("log")).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}: {}", log()));
+        Self { url: url.to_owned(), child, data }
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        modelyard().args(["--server", &self.url]).args(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Standard output of a call that works.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["--output", "json"]].concat())).unwrap()
+    }
+
+    /// Standard error of a call that ends with this code.
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.call(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn signal(&mut self, signal: &str) -> std::process::ExitStatus {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "the server goes on after {signal}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The subcommands that a help text lists.
+fn subcommands(help: &str) -> Vec<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| line.is_empty() || line.starts_with("  "));
+    let name = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        (indent == 2).then(|| line.trim().split_whitespace().next().map(str::to_owned)).flatten()
+    };
+    listed.filter_map(name).filter(|name| name != "help").collect()
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let mut todo: Vec<Vec<String>> = vec![vec![]];
+    let mut seen = Vec::new();
+    while let Some(path) = todo.pop() {
+        let output = modelyard().args(&path).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{path:?}");
+        let help = text(&output.stdout);
+        assert!(help.contains("Usage:"), "{path:?}");
+        assert!(!help.contains("__worker"), "{path:?}");
+        // Each noun has an example.
+        assert!(path.len() > 1 || help.contains("Example"), "{path:?}");
+        todo.extend(subcommands(&help).into_iter().map(|name| [path.clone(), vec![name]].concat()));
+        seen.push(path.join(" "));
+    }
+    for wanted in [
+        "serve",
+        "plan",
+        "apply",
+        "plugin new",
+        "function call",
+        "ingestion source pull",
+        "features view put",
+        "experiments sweep",
+        "evaluation run",
+        "registry alias revert",
+        "deployment rollback",
+        "monitoring monitor put",
+        "feedback rule put",
+        "governance token create",
+        "scaling usage",
+        "documentation show",
+        "retirement rule put",
+        "subscription add webhook",
+        "schedule preview",
+        "job wait",
+        "clock advance",
+        "audit verify",
+    ] {
+        assert!(seen.iter().any(|path| path == wanted), "{wanted} is missing of {seen:?}");
+    }
+}
+
+#[test]
+fn what_is_typed_wrongly_ends_with_two() {
+    for arguments in [
+        &["no-such-command"][..],
+        &["deployment", "put"],
+        &["deployment", "put", "late", "--route", "=1"],
+        &["function", "call", "hello", "{not json"],
+        &["ingestion", "source", "put", "s", "--param", "novalue"],
+        &["ingestion", "upload", "Cargo.lock", "--dataset", "d"],
+        &["feedback", "label", "id-without-label"],
+        &["serve", "--smtp", "mail.example.com"],
+        &["serve", "--ingest-root", "/no/such/directory"],
+        &["clock", "advance", "tomorrow"],
+        &["plugins", "list"],
+    ] {
+        let output = modelyard().args(arguments).args(["--server", "http://127.0.0.1:9"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let output = modelyard().args(["--server", "http://127.0.0.1:9", "job", "list"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("http://127.0.0.1:9/ can't be reached: is `modelyard serve` running"), "{told}");
+}
+
+#[test]
+fn a_wrong_configuration_says_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("yard.toml");
+    for (content, wanted) in [
+        ("[server]\nlisten = \"127.0.0.1:0\"\nlissen = 1\n", ":3:1: unknown field `lissen`"),
+        ("commit_interval = 5\n", ":1:1: unknown field `commit_interval`"),
+        ("[notify.smtp]\nhost = \"h\"\nfrom = \"a@b\"\ntls = \"ssl\"\n", ":4:7: unknown variant `ssl`"),
+        ("[server\n", ":1:"),
+    ] {
+        fs::write(&file, content).unwrap();
+        let output = modelyard().args(["serve", "--config"]).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = text(&output.stderr);
+        assert!(told.contains(&format!("yard.toml{wanted}")), "{told}");
+    }
+    let output = modelyard().args(["serve", "--config", "/no/such.toml"]).output().unwrap();
+    assert!(text(&output.stderr).contains("/no/such.toml"));
+}
+
+#[test]
+fn plugins_are_written_and_inspected_without_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let new = |kind: &str| {
+        modelyard()
+            .current_dir(&directory)
+            .args(["plugin", "new", "scoring-half", "--kind", kind])
+            .output()
+            .unwrap()
+    };
+    assert_eq!(new("model").status.code(), Some(2));
+    let output = new("scoring");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(directory.path().join("scoring-half/src/lib.rs").is_file());
+    assert!(text(&new("scoring").stderr).contains("not empty"));
+
+    let component = directory.path().join("not.wasm");
+    fs::write(&component, "a,b\n1,2\n").unwrap();
+    let output = modelyard().args(["plugin", "inspect"]).arg(&component).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("text file"), "{}", text(&output.stderr));
+    let output = modelyard().args(["plugin", "build"]).arg(directory.path()).output().unwrap();
+    assert!(text(&output.stderr).contains("holds no Cargo.toml"), "{}", text(&output.stderr));
+}
+
+/// A declarative file beside its data.
+fn yard(directory: &Path, description: &str) -> PathBuf {
+    fs::create_dir_all(directory.join("data")).unwrap();
+    fs::write(directory.join("data/rows.csv"), "x,y\n1,2\n2,4\n3,6\n").unwrap();
+    let file = directory.join("modelyard.toml");
+    let content = format!(
+        r#"
+[[schedule]]
+name = "nightly"
+cron = "0 3 * * *"
+job = {{ kind = "ingestion.pull", target = "rows" }}
+
+[[subscription]]
+name = "ops"
+channel = {{ type = "webhook", url = "http://127.0.0.1:9/hook", headers = {{ Authorization = "Bearer ${{HOOK_TOKEN}}" }} }}
+filter = {{ stages = ["monitoring"], severity_at_least = "warning" }}
+
+[[model]]
+name = "double"
+description = "{description}"
+tags = ["test"]
+
+[[experiment]]
+name = "double"
+task = "regression"
+spine = {{ dataset = "rows" }}
+target = "y"
+training = {{ plugin = "training-linear" }}
+
+[[source]]
+name = "rows"
+plugin = "ingestion-csv"
+parameters = {{ url = "file://./data/rows.csv" }}
+schedule = "@daily"
+"#
+    );
+    fs::write(&file, content).unwrap();
+    file
+}
+
+#[test]
+fn a_declarative_file_is_applied_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = yard(directory.path(), "first");
+    let root = directory.path().to_str().unwrap().to_owned();
+    let mut server = Server::start(&["--ingest-root", &root, "--allow-private-webhooks"]);
+    let run = |verb: &str| {
+        let mut command = modelyard();
+        command.env("HOOK_TOKEN", "s3cret").args(["--server", &server.url, verb, "--file"]).arg(&file);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let without_token =
+        modelyard().args(["--server", &server.url, "plan", "--file"]).arg(&file).output().unwrap();
+    assert!(text(&without_token.stderr).contains("HOOK_TOKEN is not set"));
+
+    let plan = run("plan");
+    assert!(
+        plan.contains("+ source rows") && plan.contains("+ model double") && plan.contains("5 to create"),
+        "{plan}"
+    );
+    let applied = run("apply");
+    assert!(applied.contains("5 created, 0 changed, 0 the same"), "{applied}");
+    let again = run("apply");
+    assert!(again.contains("nothing to do: all 5 are as the file says"), "{again}");
+    assert!(again.contains("= schedule nightly"), "{again}");
+
+    yard(directory.path(), "second");
+    let plan = run("plan");
+    assert!(plan.contains("~ model double\n    description: \"first\" -> \"second\""), "{plan}");
+    assert!(run("apply").contains("0 created, 1 changed, 4 the same"));
+    assert!(run("plan").contains("nothing to do"));
+
+    assert!(server.ok(&["ingestion", "source", "list"]).contains("ingestion-csv"));
+    let pulled = server.json(&["ingestion", "source", "pull", "rows"]);
+    assert_eq!(pulled["rows"], 3);
+    let rows = server.ok(&["ingestion", "query", "SELECT sum(y) AS total FROM rows"]);
+    assert!(rows.contains("total") && rows.contains("12"), "{rows}");
+    let uploaded = directory.path().join("data/rows.csv");
+    let told = server.ok(&["ingestion", "upload", uploaded.to_str().unwrap(), "--dataset", "more"]);
+    assert!(told.contains("3 rows in more version 1, 0 rejected"), "{told}");
+    assert!(server.ok(&["audit", "verify"]).starts_with("intact: "));
+
+    let told = server.fails(1, &["registry", "show", "double@7"]);
+    assert!(told.contains("Not Found (404)"), "{told}");
+    let told = server.fails(
+        1,
+        &["schedule", "put", "n", "--cron", "nonsense", "--job", "ingestion.pull", "--target", "rows"],
+    );
+    assert!(told.contains("Bad Request (400)"), "{told}");
+
+    let status = server.signal("-TERM");
+    let log = fs::read_to_string(server.data.path().join("log")).unwrap();
+    assert!(status.success(), "{status}: {log}");
+}
+
+#[test]
+fn time_is_moved_and_plugins_are_listed() {
+    let mut server = Server::start(&["--simulated-clock", "2013-01-01"]);
+    assert_eq!(server.json(&["clock", "show"])["simulated"], true);
+    let told = server.ok(&["clock", "advance", "+2d"]);
+    assert!(told.contains("it is 2013-01-03 00:00:00"), "{told}");
+    assert!(server.fails(1, &["clock", "advance", "2012-01-01"]).contains("can't go back"));
+
+    let plugins = server.json(&["plugin", "list", "--kind", "ingestion"]);
+    let names: Vec<_> =
+        plugins.as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"ingestion-csv"), "{names:?}");
+    let shown = server.ok(&["plugin", "inspect", "ingestion-csv"]);
+    assert!(shown.contains("ingestion"), "{shown}");
+    // More than one page, and a limit across pages.
+    assert!(server.json(&["plugin", "list", "--limit", "0"]).as_array().unwrap().len() > 10);
+    assert_eq!(server.json(&["plugin", "list", "--limit", "3"]).as_array().unwrap().len(), 3);
+    assert_eq!(server.ok(&["job", "list"]), "");
+    let ticks = server.ok(&["schedule", "preview", "0 3 * * *", "--count", "2"]);
+    assert_eq!(ticks, "2013-01-03 03:00:00\n2013-01-04 03:00:00\n");
+
+    let created = server.call(&["governance", "token", "create", "me", "--role", "admin"]);
+    let token = text(&created.stdout).trim().to_owned();
+    assert!(token.starts_with("my_"), "{created:?}");
+    assert!(server.fails(1, &["job", "list"]).contains("Unauthorized (401)"));
+    assert!(server.ok(&["--token", &token, "governance", "token", "list"]).contains("admin"));
+    let status = server.signal("-INT");
+    assert!(status.success(), "{status}");
+}

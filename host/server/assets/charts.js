@@ -52,8 +52,8 @@ export function bars(values, labels, said) {
   const most = Math.max(1, ...values), w = 100 / values.length;
   return s("svg", { class: "bars", viewBox: "0 0 100 28", preserveAspectRatio: "none", role: "img", "aria-label": said },
     values.map((value, i) => {
-      const height = value ? Math.max(1.5, (27 * value) / most) : 0.6;
-      return s("rect", { x: i * w + w * 0.1, y: 28 - height, width: w * 0.8, height, rx: 0.6, class: value ? "bar" : "bar none" },
+      const height = value ? Math.max(0.8, (27 * value) / most) : 0.6;
+      return s("rect", { x: i * w + w * 0.1, y: 28 - height, width: w * 0.8, height, class: value ? "bar" : "bar none" },
         s("title", null, labels[i]));
     }));
 }

@@ -142,4 +142,4 @@ addEventListener("hashchange", () => {
   scrollTo(0, 0);
 });
 document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : look());
-look();
+look().then(() => rail.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }));

@@ -154,7 +154,7 @@ const documentation = {
   },
   draw: ({ cards }) => [section("Model cards", cards.length ? cards.map((one, i) => fold(`document:${one.model}@${one.version}`,
     h("span", { class: "head" }, h("b", null, `${one.model}@${one.version}`),
-      one.error ? badge("missing", "warn") : one.gaps?.length ? badge(`${one.gaps.length} gaps`, "warn") : badge("complete", "good"),
+      one.error ? badge("missing", "warn") : one.gaps?.length ? badge(`gaps: ${one.gaps.length}`, "warn") : badge("complete", "good"),
       h("span", { class: "right faint" }, when(one.written_at))),
     () => one.error ? h("p", { class: "bad-text" }, one.error) : [
       one.gaps?.length ? h("p", null, "Not said yet: ", h("b", null, one.gaps.map(words).join(", "))) : null,

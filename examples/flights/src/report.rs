@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::{
-    client::{Client, text},
+    client::{Client, number, text},
     mail::Inbox,
     specs::{DEPLOYMENT, MODEL},
     webhook::Hook,
@@ -121,14 +121,17 @@ pub(crate) async fn life(client: &Client) -> Result<()> {
     for version in &versions {
         let why = version.pointer("/archived_because").and_then(Value::as_str);
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let (number, status) = (&version["version"], text(version, "/status")?);
+        let (number, status) = (number(version, "/version")?, text(version, "/status")?);
         println!("  {MODEL}@{number} of {}: {status}{why}", date(version, "/created_at"));
     }
     let verified = client.get("/governance/audit/verify").await?;
     println!("The audit trail, verified: {verified}");
-    let usage = client.get(&format!("/scaling/usage?deployment={DEPLOYMENT}")).await?;
-    if let Some(total) = usage.get("total").or_else(|| usage.get("totals")) {
-        println!("Usage of the deployment: {total}");
+    for bill in client.all(&format!("/scaling/usage?deployment={DEPLOYMENT}")).await? {
+        let rows = bill.pointer("/days").and_then(Value::as_array).into_iter().flatten();
+        let rows: u64 = rows.filter_map(|day| day.get("rows").and_then(Value::as_u64)).sum();
+        let seconds = bill.get("cpu_seconds").and_then(Value::as_f64).unwrap_or_default();
+        let calls = number(&bill, "/calls")?;
+        println!("Metered: {calls} calls, {rows} rows, {seconds:.1} s of computing");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    client::{Client, text},
+    client::{Client, number, text},
     data::{self, Flight, Landing, WEATHER},
     mail::Inbox,
     report::bar,
@@ -83,7 +83,11 @@ impl<'a> Year<'a> {
         bar.finish_and_clear();
         for name in ["flights", "weather"] {
             let dataset = self.client.get(&format!("/ingestion/datasets/{name}")).await?;
-            println!("  {name}: {} rows in version {}", dataset["rows"], dataset["version"]);
+            println!(
+                "  {name}: {} rows in version {}",
+                number(&dataset, "/rows")?,
+                number(&dataset, "/version")?
+            );
         }
         Ok(())
     }

@@ -40,7 +40,11 @@ function alarm(glance) {
   return ["critical", "warning"].find((level) => levels.includes(level));
 }
 
+let railed = "";
 function drawRail(stages) {
+  const now = JSON.stringify([here(), stages.map(alarm)]);
+  if (now === railed && rail.hasChildNodes()) return;
+  railed = now;
   const item = (stage, name, mark) => h("a", {
     href: `#/${stage}`, "data-key": `rail:${stage}`, "aria-current": here() === stage ? "page" : null,
   }, stage ? sign(stage) : s("svg", { class: "sign", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z" })),
@@ -113,12 +117,15 @@ async function look() {
     if (mine !== turn) return;
     gate.hidden = true;
     say("on", "live");
-    // The minute is part of it, so that "3 min ago" moves on.
-    const now = JSON.stringify([stage, Math.floor(Date.now() / 60000), stages, data, data.error?.message]);
+    drawRail(stages);
+    // The minute is part of it, so that "3 min ago" moves on; but a card that
+    // is being read is not taken away for that.
+    const own = stage ? stages.find((one) => one.stage === stage) : stages;
+    const minute = main.querySelector("iframe") ? 0 : Math.floor(Date.now() / 60000);
+    const now = JSON.stringify([stage, minute, own, data, data.error?.message]);
     if (now !== shown) {
       shown = now;
       document.title = `${stage ? `${capital(stage)} · ` : ""}Modelyard`;
-      drawRail(stages);
       if (data.error) show(main, h("h1", null, capital(stage)), h("p", { class: "bad-text" }, data.error.message));
       else show(main, stage ? detail(stage, data, stages) : overview.draw(data, stages));
     }

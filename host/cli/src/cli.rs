@@ -20,7 +20,6 @@ use crate::{
 #[command(
     name = "modelyard",
     version,
-    propagate_version = true,
     after_help = "Example:\n  modelyard serve --data ./data &\n  modelyard apply --file modelyard.toml"
 )]
 pub(crate) struct Cli {

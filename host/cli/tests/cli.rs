@@ -27,14 +27,17 @@ fn modelyard() -> Command {
 struct Server {
     child: Child,
     url: String,
-    data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
 }
 
 impl Server {
     fn start(arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_on(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    fn start_on(data: tempfile::TempDir, arguments: &[&str]) -> Self {
         let mut child = modelyard()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--simulated-clock", "2013-01-01", "--data"])
             .arg(data.path().join("data"))
             .args(arguments)
             .stdout(Stdio::piped())
@@ -45,7 +48,17 @@ impl Server {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let log = || fs::read_to_string(data.path().join("log")).unwrap();
         let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}: {}", log()));
-        Self { url: url.to_owned(), child, data }
+        Self { url: url.to_owned(), child, data: Some(data) }
+    }
+
+    /// Ends the server by a signal, which is no failure; and gives its data.
+    fn stop(mut self, signal: &str) -> tempfile::TempDir {
+        let status = self.signal(signal);
+        let data = self.data.take().unwrap();
+        let log = fs::read_to_string(data.path().join("log")).unwrap();
+        assert!(status.success(), "{status}: {log}");
+        assert!(log.contains("listening") && log.contains("stopping"), "{log}");
+        data
     }
 
     fn call(&self, arguments: &[&str]) -> Output {
@@ -263,89 +276,101 @@ schedule = "@daily"
     file
 }
 
+/// One server for all of it: its first start compiles every built-in plugin.
 #[test]
-fn a_declarative_file_is_applied_once() {
+fn a_server_from_its_first_start_to_its_last() {
     let directory = tempfile::tempdir().unwrap();
-    let file = yard(directory.path(), "first");
     let root = directory.path().to_str().unwrap().to_owned();
-    let mut server = Server::start(&["--ingest-root", &root, "--allow-private-webhooks"]);
-    let run = |verb: &str| {
-        let mut command = modelyard();
-        command.env("HOOK_TOKEN", "s3cret").args(["--server", &server.url, verb, "--file"]).arg(&file);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
-        text(&output.stdout)
-    };
-    let without_token =
-        modelyard().args(["--server", &server.url, "plan", "--file"]).arg(&file).output().unwrap();
-    assert!(text(&without_token.stderr).contains("HOOK_TOKEN is not set"));
+    let arguments = ["--ingest-root", &root, "--allow-private-webhooks"];
+    let server = Server::start(&arguments);
+    a_declarative_file_is_applied_once(&server, directory.path());
+    rows_are_pulled_uploaded_and_asked(&server, directory.path());
+    lists_have_pages_and_problems_their_reasons(&server);
+    let data = server.stop("-TERM");
+
+    let server = Server::start_on(data, &arguments);
+    let again = apply(&server, "apply", &directory.path().join("modelyard.toml"));
+    assert!(again.contains("nothing to do: all 5 are as the file says"), "{again}");
+    time_is_moved(&server);
+    tokens_are_asked_for(&server);
+    server.stop("-INT");
+}
+
+/// Standard output of plan or apply.
+fn apply(server: &Server, verb: &str, file: &Path) -> String {
+    let mut command = modelyard();
+    command.env("HOOK_TOKEN", "s3cret").args(["--server", &server.url, verb, "--file"]).arg(file);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn a_declarative_file_is_applied_once(server: &Server, directory: &Path) {
+    let file = yard(directory, "first");
+    let without_token = server.fails(1, &["plan", "--file", file.to_str().unwrap()]);
+    assert!(without_token.contains("HOOK_TOKEN is not set"), "{without_token}");
+    let run = |verb: &str| apply(server, verb, &file);
 
     let plan = run("plan");
-    assert!(
-        plan.contains("+ source rows") && plan.contains("+ model double") && plan.contains("5 to create"),
-        "{plan}"
-    );
+    assert!(plan.contains("+ source rows\n") && plan.contains("+ model double\n"), "{plan}");
+    assert!(plan.contains("5 to create, 0 to change, 0 the same"), "{plan}");
     let applied = run("apply");
     assert!(applied.contains("5 created, 0 changed, 0 the same"), "{applied}");
+    let entries = server.json(&["audit", "list", "--limit", "0"]).as_array().unwrap().len();
     let again = run("apply");
     assert!(again.contains("nothing to do: all 5 are as the file says"), "{again}");
-    assert!(again.contains("= schedule nightly"), "{again}");
+    assert!(again.contains("= schedule nightly\n"), "{again}");
+    assert_eq!(server.json(&["audit", "list", "--limit", "0"]).as_array().unwrap().len(), entries);
 
-    yard(directory.path(), "second");
+    yard(directory, "second");
     let plan = run("plan");
     assert!(plan.contains("~ model double\n    description: \"first\" -> \"second\""), "{plan}");
     assert!(run("apply").contains("0 created, 1 changed, 4 the same"));
     assert!(run("plan").contains("nothing to do"));
+}
 
+fn rows_are_pulled_uploaded_and_asked(server: &Server, directory: &Path) {
     assert!(server.ok(&["ingestion", "source", "list"]).contains("ingestion-csv"));
-    let pulled = server.json(&["ingestion", "source", "pull", "rows"]);
-    assert_eq!(pulled["rows"], 3);
+    assert_eq!(server.json(&["ingestion", "source", "pull", "rows"])["rows"], 3);
     let rows = server.ok(&["ingestion", "query", "SELECT sum(y) AS total FROM rows"]);
     assert!(rows.contains("total") && rows.contains("12"), "{rows}");
-    let uploaded = directory.path().join("data/rows.csv");
-    let told = server.ok(&["ingestion", "upload", uploaded.to_str().unwrap(), "--dataset", "more"]);
+    let file = directory.join("data/rows.csv");
+    let told = server.ok(&["ingestion", "upload", file.to_str().unwrap(), "--dataset", "more"]);
     assert!(told.contains("3 rows in more version 1, 0 rejected"), "{told}");
+    let job = &server.json(&["ingestion", "source", "pull", "rows", "--no-wait"])["job"]["id"];
+    assert_eq!(server.json(&["job", "wait", job.as_str().unwrap()])["status"], "finished");
     assert!(server.ok(&["audit", "verify"]).starts_with("intact: "));
+}
+
+fn lists_have_pages_and_problems_their_reasons(server: &Server) {
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let items = server.json(arguments);
+        items.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names(&["plugin", "list", "--kind", "ingestion"]).contains(&"ingestion-csv".to_owned()));
+    assert!(names(&["plugin", "list", "--limit", "0"]).len() > 10);
+    assert_eq!(names(&["plugin", "list", "--limit", "3"]).len(), 3);
+    assert!(server.ok(&["plugin", "inspect", "ingestion-csv"]).contains("ingestion"));
 
     let told = server.fails(1, &["registry", "show", "double@7"]);
     assert!(told.contains("Not Found (404)"), "{told}");
-    let told = server.fails(
-        1,
-        &["schedule", "put", "n", "--cron", "nonsense", "--job", "ingestion.pull", "--target", "rows"],
-    );
+    let job = ["--job", "ingestion.pull", "--target", "rows"];
+    let told = server.fails(1, &[&["schedule", "put", "n", "--cron", "nonsense"], &job[..]].concat());
     assert!(told.contains("Bad Request (400)"), "{told}");
-
-    let status = server.signal("-TERM");
-    let log = fs::read_to_string(server.data.path().join("log")).unwrap();
-    assert!(status.success(), "{status}: {log}");
 }
 
-#[test]
-fn time_is_moved_and_plugins_are_listed() {
-    let mut server = Server::start(&["--simulated-clock", "2013-01-01"]);
+fn time_is_moved(server: &Server) {
     assert_eq!(server.json(&["clock", "show"])["simulated"], true);
     let told = server.ok(&["clock", "advance", "+2d"]);
-    assert!(told.contains("it is 2013-01-03 00:00:00"), "{told}");
+    assert!(told.contains("ingestion.pull/rows") && told.contains("it is 2013-01-03 00:00:00"), "{told}");
     assert!(server.fails(1, &["clock", "advance", "2012-01-01"]).contains("can't go back"));
-
-    let plugins = server.json(&["plugin", "list", "--kind", "ingestion"]);
-    let names: Vec<_> =
-        plugins.as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
-    assert!(names.contains(&"ingestion-csv"), "{names:?}");
-    let shown = server.ok(&["plugin", "inspect", "ingestion-csv"]);
-    assert!(shown.contains("ingestion"), "{shown}");
-    // More than one page, and a limit across pages.
-    assert!(server.json(&["plugin", "list", "--limit", "0"]).as_array().unwrap().len() > 10);
-    assert_eq!(server.json(&["plugin", "list", "--limit", "3"]).as_array().unwrap().len(), 3);
-    assert_eq!(server.ok(&["job", "list"]), "");
     let ticks = server.ok(&["schedule", "preview", "0 3 * * *", "--count", "2"]);
     assert_eq!(ticks, "2013-01-03 03:00:00\n2013-01-04 03:00:00\n");
+}
 
-    let created = server.call(&["governance", "token", "create", "me", "--role", "admin"]);
-    let token = text(&created.stdout).trim().to_owned();
-    assert!(token.starts_with("my_"), "{created:?}");
+fn tokens_are_asked_for(server: &Server) {
+    let token = server.ok(&["governance", "token", "create", "me", "--role", "admin"]);
+    assert!(token.starts_with("my_"), "{token}");
     assert!(server.fails(1, &["job", "list"]).contains("Unauthorized (401)"));
-    assert!(server.ok(&["--token", &token, "governance", "token", "list"]).contains("admin"));
-    let status = server.signal("-INT");
-    assert!(status.success(), "{status}");
+    assert!(server.ok(&["--token", token.trim(), "governance", "token", "list"]).contains("admin"));
 }

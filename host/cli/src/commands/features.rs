@@ -71,7 +71,7 @@ enum View {
     #[command(
         after_help = "Example:\n  modelyard features view put weather --dataset weather --key origin --event-time time_hour"
     )]
-    Put(PutView),
+    Put(Box<PutView>),
     /// List the views.
     List(Limit),
     /// Show a view.

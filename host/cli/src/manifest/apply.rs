@@ -76,7 +76,7 @@ async fn step(client: &Client, entry: &Entry) -> Result<Step> {
     let mut whole = entry.whole.clone();
     match entry.kind {
         Kind::Deployment => resolve(client, &mut whole).await?,
-        Kind::Schedule => whole = schedule(whole),
+        Kind::Schedule => whole = schedule(whole, &there),
         Kind::Subscription => whole = subscription(whole, &there),
         _ => {}
     }
@@ -135,9 +135,14 @@ async fn resolve(client: &Client, spec: &mut Value) -> Result<()> {
     Ok(())
 }
 
-fn schedule(mut whole: Value) -> Value {
-    if let Some(timezone) = whole.get_mut("timezone").filter(|timezone| timezone.as_str() == Some("")) {
-        *timezone = "UTC".into();
+/// No time zone is UTC, however the server writes it.
+fn schedule(mut whole: Value, there: &Value) -> Value {
+    let utc = |value: &Value| matches!(value.as_str(), Some("" | "UTC"));
+    if let (Some(wanted), Some(known)) = (whole.get_mut("timezone"), there.get("timezone"))
+        && utc(wanted)
+        && utc(known)
+    {
+        *wanted = known.clone();
     }
     whole
 }

@@ -30,22 +30,23 @@ impl Config {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).with_context(|| name.clone())?;
         let directory = file.parent().unwrap_or(Path::new(""));
-        let mut config = Self::parse(&Toml::new(&name, &text, directory))?;
-        let anchor = |path: &mut PathBuf| *path = directory.join(&*path);
-        if text.contains("data_dir") {
-            anchor(&mut config.platform.data_dir);
-        }
-        config.platform.ingestion.roots.iter_mut().for_each(anchor);
-        Ok(config)
+        Self::parse(&Toml::new(&name, &text, directory), directory)
     }
 
-    fn parse<'t>(toml: &Toml<'t>) -> Result<Self> {
+    fn parse<'t>(toml: &Toml<'t>, directory: &Path) -> Result<Self> {
         let mut table: Spanned<DeTable<'t>> = toml.table()?;
         let server = table.get_mut().remove("server").map(|section| match section.get_ref() {
             DeValue::Table(_) => toml.part(section),
             _ => Err(toml.error(Some(section.span()), "`server` is a section: write [server]")),
         });
-        Ok(Self { server: server.transpose()?.unwrap_or_default(), platform: toml.read(table)? })
+        let placed = table.get_ref().contains_key("data_dir");
+        let mut platform: modelyard_lifecycle::Options = toml.read(table)?;
+        let anchor = |path: &mut PathBuf| *path = directory.join(&*path);
+        if placed {
+            anchor(&mut platform.data_dir);
+        }
+        platform.ingestion.roots.iter_mut().for_each(anchor);
+        Ok(Self { server: server.transpose()?.unwrap_or_default(), platform })
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config> {
-        Config::parse(&Toml::new("yard.toml", text, Path::new("")))
+        Config::parse(&Toml::new("yard.toml", text, Path::new("")), Path::new("/srv"))
     }
 
     #[test]
@@ -114,7 +115,11 @@ mod tests {
         assert_eq!(config.platform.commit_interval_ms, 5);
         assert_eq!(config.platform.ingestion.hosts, ["example.com"]);
         assert_eq!(config.platform.prices.currency, "CHF");
-        assert!(parse("").is_ok());
+        // Paths of the file are relative to it, the default to where the server starts.
+        assert_eq!(parse("").unwrap().platform.data_dir, Path::new("data"));
+        let placed = parse("data_dir = 'yard'\n[ingestion]\nroots = ['in', '/out']").unwrap().platform;
+        assert_eq!(placed.data_dir, Path::new("/srv/yard"));
+        assert_eq!(placed.ingestion.roots, [Path::new("/srv/in"), Path::new("/out")]);
     }
 
     #[test]

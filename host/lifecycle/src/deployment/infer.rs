@@ -7,7 +7,7 @@ use std::{
 };
 
 use modelyard_runtime::{check, types::Tensor};
-use modelyard_tables::{Column, Prediction, Value};
+use modelyard_tables::{Column, ColumnType, Prediction, Value, Values};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -210,15 +210,27 @@ impl Deployments<'_> {
                 .iter()
                 .filter(|name| join.columns.is_empty() || join.columns.iter().any(|c| c == *name))
             {
-                let values: Vec<Value> =
-                    found.iter().map(|row| fresh(row).and_then(|row| row.value(name)).cloned().unwrap_or_default()).collect();
+                let values: Vec<Value> = found
+                    .iter()
+                    .map(|row| fresh(row).and_then(|row| row.value(name)).cloned().unwrap_or_default())
+                    .collect();
                 if values.iter().any(|value| !value.is_null()) || !cells.contains_key(name) {
                     cells.insert(name, values);
                 }
             }
         }
-        let columns =
-            cells.into_iter().map(|(name, values)| columns::to_wit(Column::from_values(name, &values)));
+        let text = |name: &str| {
+            let mut fields = target.predictor.fields().iter();
+            fields.any(|field| field.name == name && field.r#type == ColumnType::Utf8)
+        };
+        let columns = cells.into_iter().map(|(name, values)| {
+            // A column without any value doesn't say by itself that it would hold numbers.
+            let missing = values.iter().all(Value::is_null) && !text(name);
+            columns::to_wit(match missing {
+                true => Column::new(name, Values::F64(vec![f64::NAN; values.len()])),
+                false => Column::from_values(name, &values),
+            })
+        });
         Ok(columns::to_tensors(columns.collect()))
     }
 

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LabelInput {
-    /// The prediction's id; `<id>/<row>` for one row of a call with many.
+    /// The prediction's id; `<id>:<row>` for one row of a call with many.
     pub prediction_id: String,
     /// A number, a text or a boolean.
     #[schema(value_type = Object)]

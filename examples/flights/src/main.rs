@@ -115,8 +115,8 @@ async fn replay(
     let first = train::sweep_and_register(client).await?;
     timing.lap("sweep, comparison, registration");
     specs::subscriptions(client, inbox, hook).await?;
-    specs::watch(client).await?;
     train::promote_and_deploy(client, first).await?;
+    specs::watch(client).await?;
     timing.lap("policy, promotion, deployment");
     println!("\nApril to {} pass, day by day …", report::month_name(until));
     let months = year.replay(until).await?;

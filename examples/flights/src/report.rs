@@ -111,6 +111,10 @@ pub(crate) async fn life(client: &Client) -> Result<()> {
     println!("\nWhat feedback did:");
     let mut actions = client.all(&format!("/feedback/actions?deployment={DEPLOYMENT}")).await?;
     actions.sort_by_key(|action| text(action, "/at").unwrap_or_default().to_owned());
+    let told =
+        actions.iter().filter(|action| text(action, "/action").is_ok_and(|what| what == "notify")).count();
+    println!("  told the subscribers {told} times of findings that it did nothing else about");
+    actions.retain(|action| text(action, "/action").is_ok_and(|what| what != "notify"));
     for action in &actions {
         println!("  {} {}: {}", date(action, "/at"), text(action, "/action")?, text(action, "/outcome")?);
         println!("             {}", text(action, "/reason")?);

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use modelyard_runtime::{check, types::Tensor};
-use modelyard_tables::{Column, ColumnType, Prediction, Value, Values};
+use modelyard_runtime::{
+    check,
+    types::{ColumnType, Tensor},
+};
+use modelyard_tables::{Column, Prediction, Value, Values};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -221,7 +224,7 @@ impl Deployments<'_> {
         }
         let text = |name: &str| {
             let mut fields = target.predictor.fields().iter();
-            fields.any(|field| field.name == name && field.r#type == ColumnType::Utf8)
+            fields.any(|field| field.name == name && field.type_ == ColumnType::Utf8)
         };
         let columns = cells.into_iter().map(|(name, values)| {
             // A column without any value doesn't say by itself that it would hold numbers.

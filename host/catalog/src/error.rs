@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// A condition that a transaction was bound to did not hold; nothing was written.
     #[error("{table} {id:?} was expected to have {field} = {expected}, and has not; nothing was written")]
-    Precondition { table: String, id: String, field: String, expected: Value },
+    Precondition { table: String, id: String, field: String, expected: Box<Value> },
     /// Other writers kept changing the same records for as long as we tried.
     #[error("gave up after {attempts} attempts: other writers keep changing the same records; try again")]
     Conflict { attempts: u32 },
@@ -44,7 +44,8 @@ pub enum Error {
     /// A stored record does not fit the type it is read as.
     #[error("{table} {id:?} can't be read: {reason}")]
     Decode { table: String, id: String, reason: String },
-    /// The disk is full.
+    /// The disk is full. The refused change may still turn up, whole, when there is room and the
+    /// store is opened again.
     #[error("the disk that holds the catalogue is full: {0}")]
     Full(String),
     /// Another process has the directory open.

@@ -12,17 +12,14 @@ use std::{
 
 use modelyard_clock::Timestamp;
 use serde_json::{Value, json};
-use surrealdb::{
-    engine::any::Any,
-    method::Transaction as Snapshot,
-    types::{RecordId, RecordIdKey, RecordIdKeyRange, Value as Db},
-};
+use surrealdb::{engine::any::Any, method::Transaction as Snapshot, types::Value as Db};
 
 use crate::{
     Catalog, Edge, Error, Options, Result,
     catalog::EDGES,
     encode, graph, json,
     row::content,
+    select::behind_id,
     store::{Binds, quoted, record_id, rows},
     table::read_row,
 };
@@ -253,16 +250,15 @@ impl Catalog {
         table: &str,
         after: Option<String>,
     ) -> Result<Vec<Db>> {
-        let start = match after {
-            Some(id) => std::ops::Bound::Excluded(RecordIdKey::String(id)),
-            None => std::ops::Bound::Unbounded,
+        let mut binds = Binds::default();
+        let target = match after {
+            Some(id) => behind_id(table, &id, &mut binds),
+            None => quoted(table)?,
         };
-        let range = RecordIdKeyRange { start, end: std::ops::Bound::Unbounded };
-        let range = Db::RecordId(RecordId::new(table.to_owned(), RecordIdKey::Range(Box::new(range))));
         let named = |error: surrealdb::Error| self.0.name(&error);
         let fields = if table == EDGES { "id, in, out, kind, at, doc" } else { "id, doc" };
-        let text = format!("SELECT {fields} FROM $range ORDER BY id LIMIT {BATCH}");
-        let mut results = snapshot.query(text).bind(("range", range)).await.map_err(named)?;
+        let text = format!("SELECT {fields} FROM {target} LIMIT {BATCH}");
+        let mut results = snapshot.query(text).bind(binds.into_object()).await.map_err(named)?;
         let value: Db = results.take(0).map_err(named)?;
         Ok(rows(value))
     }

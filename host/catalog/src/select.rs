@@ -1,7 +1,7 @@
 //! From a [`Query`] to SurrealQL. Every value is bound, none is part of the text.
 
 use serde_json::Value;
-use surrealdb::types::{RecordId, RecordIdKey, RecordIdKeyRange, Value as Db};
+use surrealdb::types::Value as Db;
 
 use crate::{
     Error, Order, Query, Result,
@@ -37,21 +37,18 @@ pub(crate) fn page(table: &str, query: &Query, limit: usize) -> Result<Select> {
         order.push(format!("{path} {}", word(*way)));
     }
     order.push(format!("id {}", word(id_order(query))));
+    let mut sorted = true;
     if let Some(cursor) = &cursor {
-        if query.order.is_empty() {
-            // A range of ids is a range of keys: the page starts where it has to.
-            binds.set("after", id_range(table, &cursor.id));
-            "$after".clone_into(&mut target);
+        if query.order.is_empty() && query.filters.is_empty() {
+            target = behind_id(table, &cursor.id, &mut binds);
+            sorted = false;
         } else {
             conditions.push(behind(table, query, cursor, &mut binds)?);
         }
     }
     let filter = filter(&conditions);
-    let text = format!(
-        "SELECT {} FROM {target}{filter} ORDER BY {} LIMIT {limit}",
-        fields.join(", "),
-        order.join(", ")
-    );
+    let order = if sorted { format!(" ORDER BY {}", order.join(", ")) } else { String::new() };
+    let text = format!("SELECT {} FROM {target}{filter}{order} LIMIT {limit}", fields.join(", "));
     Ok(Select { text, binds })
 }
 
@@ -79,10 +76,13 @@ fn id_order(query: &Query) -> Order {
     query.order.last().map_or(Order::Asc, |(_, order)| *order)
 }
 
-fn id_range(table: &str, after: &str) -> Db {
-    let start = std::ops::Bound::Excluded(RecordIdKey::String(after.to_owned()));
-    let range = RecordIdKeyRange { start, end: std::ops::Bound::Unbounded };
-    Db::RecordId(RecordId::new(table.to_owned(), RecordIdKey::Range(Box::new(range))))
+/// The target of a selection of the records behind an id. A range of ids is a range of keys,
+/// which is read from where it starts and in order, as far as the limit goes. That is so for this
+/// way of writing it only: others, and asking for an order, read the range to its end first.
+pub(crate) fn behind_id(table: &str, id: &str, binds: &mut Binds) -> String {
+    binds.set("table", Db::String(table.to_owned()));
+    binds.set("after", Db::String(id.to_owned()));
+    "type::record($table, $after>..)".to_owned()
 }
 
 /// The condition that a row comes behind the cursor's: greater in the first field, or the

@@ -58,6 +58,12 @@ impl Binds {
     }
 }
 
+impl Binds {
+    pub(crate) fn into_object(self) -> Object {
+        self.0
+    }
+}
+
 impl Store {
     pub(crate) fn new(db: Surreal<Any>, url: String, directory: Option<PathBuf>) -> Self {
         let updating = (0..SHARDS).map(|_| tokio::sync::Mutex::new(())).collect();

@@ -117,8 +117,8 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Precondition`], [`Error::Exists`], [`Error::BadValue`], [`Error::Conflict`],
-    /// [`Error::Full`], [`Error::OutcomeUnknown`]; only after the last it is not known
-    /// whether something was changed.
+    /// [`Error::Full`], [`Error::OutcomeUnknown`]; only after the last two it is not known
+    /// whether the changes will turn up, but never some of them without the others.
     pub async fn commit(self) -> Result<()> {
         if let Some(refused) = self.refused {
             return Err(refused);
@@ -202,7 +202,7 @@ fn explain(catalog: &Catalog, steps: &[Step], failure: &Failure) -> Error {
             table: step.table.clone(),
             id: step.id.clone(),
             field: field.clone(),
-            expected: expected.clone(),
+            expected: Box::new(expected.clone()),
         };
     }
     // Statement 0 is BEGIN.

@@ -227,7 +227,7 @@ impl Scheduler {
                 taken.push(claimed);
             }
         }
-        taken.sort_by(|a, b| a.firing.scheduled_at.cmp(&b.firing.scheduled_at));
+        taken.sort_by_key(|claimed| claimed.firing.scheduled_at);
         Ok(taken)
     }
 

@@ -158,6 +158,7 @@ async fn filling_child() {
             Ok(()) => println!("acknowledged m{i}"),
             Err(Error::Full(reason)) => {
                 println!("full {reason}");
+                println!("refused m{i}");
                 fulls += 1;
                 if fulls == 3 {
                     break;
@@ -171,7 +172,7 @@ async fn filling_child() {
     for i in 0..50 {
         match models.insert(&Model::new(&format!("later{i}"))).await {
             Ok(()) => println!("acknowledged later{i}"),
-            Err(error) => println!("refused {error}"),
+            Err(error) => panic!("there is room again: {error:?}"),
         }
     }
 }
@@ -191,6 +192,11 @@ async fn a_full_disk_is_named_and_loses_nothing() {
     assert!(acknowledged.len() > 20);
     for id in acknowledged {
         assert!(models.exists(id).await.unwrap(), "{id} was acknowledged");
+    }
+    for id in text.lines().filter_map(|line| line.strip_prefix("refused ")) {
+        // It may have reached the log; then it is whole.
+        let found = models.get(id).await.unwrap();
+        assert!(found.is_none_or(|model| model.tags == ["x".repeat(3000)]), "{id}");
     }
     models.insert(&Model::new("after")).await.unwrap();
 }

@@ -91,7 +91,7 @@ async fn requirements_are_checked_at_commit() {
         let error = wrong.commit().await.unwrap_err();
         let Error::Precondition { table, id, field, expected } = &error else { panic!("{error:?}") };
         assert_eq!((table.as_str(), id.as_str(), field.as_str()), ("model", "champion", "owner"));
-        assert_eq!(*expected, json!("bo"));
+        assert_eq!(**expected, json!("bo"));
         assert!(error.to_string().contains("owner = \"bo\""), "{error}");
 
         for (id, field) in [("nobody", "owner"), ("champion", "score")] {

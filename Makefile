@@ -15,12 +15,13 @@ help:
 setup:
 	@sh scripts/setup
 
+# The whole workspace, always: another choice of packages means other features
+# of the shared dependencies, and they would be built again.
 build: setup
-	cargo build --locked -p modelyard-cli
+	cargo build --locked --workspace --bins
 
-demo: setup
-	cargo build --locked -p modelyard-cli -p flights
-	cargo run --locked -p flights
+demo: build
+	$(CARGO_TARGET_DIR)/debug/flights
 
 test: setup
 	@if cargo nextest --version >/dev/null 2>&1; then \
@@ -35,8 +36,8 @@ lint: setup
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-bench: setup
-	cargo run --locked -p modelyard-bench
+bench: build
+	$(CARGO_TARGET_DIR)/debug/modelyard-bench
 
 clean-data:
 	rm -rf data

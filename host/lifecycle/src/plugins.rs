@@ -73,16 +73,26 @@ pub struct Plugins<'p>(pub(crate) &'p Platform);
 impl Plugins<'_> {
     /// Adds the plugins that came with the binary, unless they are there.
     pub(crate) async fn add_builtin(&self) -> Result<()> {
+        let mut new = Vec::new();
         for builtin in modelyard_builtin::all() {
             let bytes = Bytes::from_static(builtin.bytes);
             let digest = Digest::of(&bytes);
             let current = self.0.catalog.table::<PluginRecord>().get(builtin.name).await?;
             if current.as_ref().is_none_or(|plugin| plugin.builtin && plugin.digest != digest) {
-                self.store(&Actor::system(), builtin.name, bytes, true)
-                    .await
-                    .map_err(|error| error.during(format!("built-in plugin {}", builtin.name)))?;
+                new.push((builtin.name, digest, bytes));
             }
         }
+        // Compiled side by side, as many as the runtime's limits allow; held until they are stored.
+        let compiled = new.iter().map(|(_, digest, bytes)| async {
+            self.0.runtime.plugin(&digest.to_string(), bytes.clone()).await
+        });
+        let compiled = futures::future::try_join_all(compiled).await?;
+        for (name, _, bytes) in new {
+            self.store(&Actor::system(), name, bytes, true)
+                .await
+                .map_err(|error| error.during(format!("built-in plugin {name}")))?;
+        }
+        drop(compiled);
         Ok(())
     }
 

@@ -33,6 +33,10 @@ impl Governance<'_> {
         expires_at: Option<Timestamp>,
     ) -> Result<NewToken> {
         names::check("name", name)?;
+        // From the first token on one is needed; without an admin nobody could make another.
+        if role != Role::Admin && self.tokens().await?.iter().all(|token| token.role != Role::Admin) {
+            return Err(Error::field("role", "the first token must have the role admin"));
+        }
         let secret = format!("my_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
         let token = Token {
             name: name.to_owned(),

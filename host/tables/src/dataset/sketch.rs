@@ -89,7 +89,28 @@ impl Reservoir {
         self.next = self.seen.saturating_add(gap as u64).saturating_add(1);
     }
 
-    pub(crate) fn add(&mut self, value: f64) {
+    /// Takes a block of values; most are skipped unseen.
+    pub(crate) fn extend(&mut self, values: &[f64]) {
+        let mut rest = values;
+        while let Some((first, others)) = rest.split_first() {
+            if self.sample.len() == Self::SIZE {
+                let gap = self.next.saturating_sub(self.seen + 1);
+                if gap >= rest.len() as u64 {
+                    self.seen += rest.len() as u64;
+                    return;
+                }
+                if gap > 0 {
+                    self.seen += gap;
+                    rest = rest.get(usize::try_from(gap).unwrap_or(usize::MAX)..).unwrap_or_default();
+                    continue;
+                }
+            }
+            self.add(*first);
+            rest = others;
+        }
+    }
+
+    fn add(&mut self, value: f64) {
         self.seen += 1;
         if self.sample.len() < Self::SIZE {
             self.sample.push(value);
@@ -145,10 +166,11 @@ mod tests {
     #[test]
     fn quantiles_are_exact_when_small_and_close_when_large() {
         let mut small = Reservoir::new();
-        (0..=100).for_each(|n| small.add(f64::from(n)));
+        small.extend(&(0..=100).map(f64::from).collect::<Vec<_>>());
         assert_eq!(small.quantiles(&[0.0, 0.255, 1.0]), vec![(0.0, 0.0), (0.255, 25.5), (1.0, 100.0)]);
         let mut large = Reservoir::new();
-        (0..1_000_000).for_each(|n| large.add(f64::from(n)));
+        let many: Vec<f64> = (0..1_000_000).map(f64::from).collect();
+        many.chunks(7_001).for_each(|chunk| large.extend(chunk));
         for (q, value) in large.quantiles(&[0.05, 0.5, 0.95]) {
             assert!((value / 1e6 - q).abs() < 0.02, "{q}: {value}");
         }

@@ -1,8 +1,8 @@
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
-    datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
+    array::{Array, ArrayRef, AsArray, PrimitiveArray},
+    datatypes::{ArrowPrimitiveType, Float64Type, Int64Type, TimestampMicrosecondType},
 };
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub(crate) struct Collector {
     counts: Option<HashMap<String, u64>>,
 }
 
-/// Mean and squared deviations in one pass (Welford, 1962).
+/// Mean and squared deviations, block by block.
 #[derive(Debug, Default)]
 struct Moments {
     count: u64,
@@ -79,16 +79,34 @@ struct Moments {
 }
 
 impl Moments {
-    fn add(&mut self, value: f64) {
-        self.count += 1;
-        if self.count == 1 {
-            (self.min, self.max) = (value, value);
+    /// Adds a block: its own mean and squares, merged as Chan, Golub and
+    /// LeVeque (1979) do.
+    fn add(&mut self, values: &[f64]) {
+        if values.is_empty() {
+            return;
         }
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        let delta = value - self.mean;
-        self.mean += delta / self.count as f64;
-        self.squares += delta * (value - self.mean);
+        let (mut sum, mut min, mut max) = (0.0, f64::INFINITY, f64::NEG_INFINITY);
+        for value in values {
+            sum += *value;
+            min = if *value < min { *value } else { min };
+            max = if *value > max { *value } else { max };
+        }
+        let mean = sum / values.len() as f64;
+        let mut squares = 0.0;
+        for value in values {
+            squares += (*value - mean) * (*value - mean);
+        }
+        if self.count == 0 {
+            *self = Self { count: values.len() as u64, mean, squares, min, max };
+            return;
+        }
+        let (a, b) = (self.count as f64, values.len() as f64);
+        let delta = mean - self.mean;
+        self.count += values.len() as u64;
+        self.mean += delta * b / (a + b);
+        self.squares += squares + delta * delta * a * b / (a + b);
+        self.min = self.min.min(min);
+        self.max = self.max.max(max);
     }
 }
 
@@ -108,15 +126,24 @@ impl Collector {
         }
     }
 
-    fn number(&mut self, value: f64) {
-        self.moments.add(value);
-        self.reservoir.add(value);
+    fn numbers(&mut self, values: &[f64]) {
+        self.moments.add(values);
+        self.reservoir.extend(values);
     }
 
-    fn integer(&mut self, value: i64) {
-        self.distinct.add_bits(value.cast_unsigned());
-        self.integers = Some(self.integers.map_or((value, value), |(a, b)| (a.min(value), b.max(value))));
-        self.number(value as f64);
+    fn integers(&mut self, values: &[i64]) {
+        for value in values {
+            self.distinct.add_bits(value.cast_unsigned());
+        }
+        let bounds = values.iter().min().zip(values.iter().max());
+        if let Some((min, max)) = bounds {
+            self.integers = Some(self.integers.map_or((*min, *max), |(a, b)| (a.min(*min), b.max(*max))));
+        }
+        // Nothing but bounds is kept of timestamps.
+        if self.r#type == ColumnType::S64 {
+            let values: Vec<f64> = values.iter().map(|value| *value as f64).collect();
+            self.numbers(&values);
+        }
     }
 
     fn text(&mut self, text: &str) {
@@ -151,24 +178,28 @@ impl Collector {
     pub(crate) fn add(&mut self, array: &ArrayRef) {
         self.nulls += array.null_count() as u64;
         if let Some(array) = array.as_primitive_opt::<Float64Type>() {
-            for value in array.iter().flatten() {
+            let values = present(array);
+            for value in values.iter() {
                 // -0.0 and 0.0 are one value.
-                self.distinct.add_bits((value + 0.0).to_bits());
-                if value.is_finite() {
-                    self.number(value);
-                } else {
-                    self.non_finite += 1;
-                }
+                self.distinct.add_bits((*value + 0.0).to_bits());
+            }
+            if values.iter().all(|value| value.is_finite()) {
+                self.numbers(&values);
+            } else {
+                let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+                self.non_finite += (values.len() - finite.len()) as u64;
+                self.numbers(&finite);
             }
         } else if let Some(array) = array.as_primitive_opt::<Int64Type>() {
-            array.iter().flatten().for_each(|value| self.integer(value));
+            self.integers(&present(array));
         } else if let Some(array) = array.as_primitive_opt::<TimestampMicrosecondType>() {
-            array.iter().flatten().for_each(|value| self.integer(value));
+            self.integers(&present(array));
         } else if let Some(array) = array.as_boolean_opt() {
-            for value in array.iter().flatten() {
-                self.text(if value { "true" } else { "false" });
-                self.moments.add(f64::from(u8::from(value)));
+            let values: Vec<f64> = array.iter().flatten().map(|value| f64::from(u8::from(value))).collect();
+            for value in &values {
+                self.text(if *value > 0.5 { "true" } else { "false" });
             }
+            self.moments.add(&values);
         } else if let Some(array) = array.as_string_opt::<i32>() {
             array.iter().flatten().for_each(|text| self.text(text));
         }
@@ -208,6 +239,15 @@ impl Collector {
             top: exact.map(most_frequent).unwrap_or_default(),
             quantiles: if numeric { self.reservoir.quantiles(&QUANTILES) } else { Vec::new() },
         }
+    }
+}
+
+/// The values that aren't null; copied only if some are.
+fn present<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> Cow<'_, [T::Native]> {
+    if array.null_count() == 0 {
+        Cow::Borrowed(array.values())
+    } else {
+        Cow::Owned(array.iter().flatten().collect())
     }
 }
 

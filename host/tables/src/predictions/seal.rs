@@ -25,11 +25,11 @@ pub(super) fn spawn(log: Weak<Inner>, limits: Limits) {
             tokio::time::sleep(TICK).await;
             let Some(inner) = log.upgrade() else { return };
             let (bytes, age) = inner.log.current();
-            if bytes > limits.seal_bytes || (bytes > 0 && age > limits.seal_age) {
-                if let Err(error) = (PredictionLog { inner }).seal().await {
-                    tracing::error!(%error, "predictions could not be sealed; they stay in their segments");
-                    tokio::time::sleep(Duration::from_secs(5)).await;
-                }
+            if (bytes > limits.seal_bytes || (bytes > 0 && age > limits.seal_age))
+                && let Err(error) = (PredictionLog { inner }).seal().await
+            {
+                tracing::error!(%error, "predictions could not be sealed; they stay in their segments");
+                tokio::time::sleep(Duration::from_secs(5)).await;
             }
         }
     });

@@ -90,7 +90,7 @@ fn run(heading: &str) {
 
     // One shell, so that what a block sets is there in the next. Whatever ends
     // it, the server that it started ends as well.
-    let mut script = "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n".to_owned();
+    let mut script = "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n".to_owned();
     for block in &blocks {
         script.push_str(&format!("echo '{}'\n{}", mark(block), block.commands));
     }

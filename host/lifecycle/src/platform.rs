@@ -68,8 +68,10 @@ impl Platform {
             clock.clone(),
         )
         .await?;
+        let compiled = options.data_dir.join("compiled");
+        sweep(&compiled);
         let runtime = Runtime::new(runtime::Options {
-            cache_dir: options.data_dir.join("compiled"),
+            cache_dir: compiled,
             worker: options.worker.clone(),
             ..runtime::Options::default()
         })?;
@@ -126,6 +128,7 @@ impl Platform {
             crate::ingestion::DatasetFile,
             crate::ingestion::DatasetVersion,
             crate::ingestion::Source,
+            crate::ingestion::Upload,
             crate::jobs::Job,
             crate::monitoring::Check,
             crate::monitoring::FindingRecord,
@@ -155,6 +158,18 @@ impl Platform {
         self.jobs().drain().await;
         if let Err(error) = self.tables.predictions().flush().await {
             tracing::error!(%error, "the prediction log could not be flushed");
+        }
+    }
+}
+
+/// Removes what a killed process was writing here. Nobody else writes to the
+/// directory: its owner holds the locks of its neighbours.
+fn sweep(directory: &std::path::Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".tmp")
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), "a temporary file can't be removed: {error}");
         }
     }
 }

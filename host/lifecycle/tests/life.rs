@@ -208,3 +208,27 @@ async fn a_model_lives_through_its_stages_and_a_restart() {
     let reviews = platform.governance().reviews(Some(Outcome::Denied), 10, None).await.unwrap();
     assert_eq!(reviews.items.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_is_done_once_under_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    let digest = platform.blobs.put("id,x\n1,2\n2,3\n".into()).await.unwrap();
+    let upload = async |platform: &Platform, key: Option<&'static str>| {
+        let ingestion = platform.ingestion();
+        let (me, policy) = (me(), modelyard_lifecycle::ingestion::SchemaPolicy::default());
+        ingestion.upload(&me, "rows", "ingestion-csv", json!({}), policy, &digest, key).await.unwrap()
+    };
+    let first = upload(&platform, Some("a")).await;
+    assert_eq!((first.version, first.rows), (1, 2));
+    // What a crash before the answer was kept leads to: the same again, also by another process.
+    drop(platform);
+    let platform = self::platform(dir.path()).await;
+    let again = upload(&platform, Some("a")).await;
+    assert_eq!((again.version, again.rows), (1, 2));
+    assert_eq!(platform.ingestion().dataset("rows").await.unwrap().rows, 2);
+    // Another request with the same bytes, or one without a key, adds them.
+    assert_eq!(upload(&platform, Some("b")).await.version, 2);
+    assert_eq!(upload(&platform, None).await.version, 3);
+    assert_eq!(platform.ingestion().dataset("rows").await.unwrap().rows, 6);
+}

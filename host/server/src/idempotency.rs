@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use modelyard_lifecycle::{Code, Error, Platform, governance::Actor};
 use modelyard_catalog::{Index, Record};
 use modelyard_clock::Timestamp;
+use modelyard_lifecycle::{Code, Error, Platform, governance::Actor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +20,12 @@ use crate::problem::Failure;
 const KEY: &str = "idempotency-key";
 /// The largest request and answer that can be repeated.
 const LARGEST: usize = 64 << 20;
+
+/// Who sent which request under which key, in one word, for handlers that don't
+/// do by name what they do: they write it with what they did, and when a crash
+/// fell between that and the answer, they see it when the request comes again.
+#[derive(Clone, Debug)]
+pub(crate) struct Once(pub(crate) String);
 
 /// A request that was begun, and its answer once there is one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,9 +78,12 @@ pub(crate) async fn repeat(State(platform): State<Platform>, request: Request, n
 }
 
 async fn once(platform: Platform, key: String, request: Request, next: Next) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = to_bytes(body, LARGEST).await.map_err(|error| {
-        Error::new(Code::TooLarge, format!("a request with an Idempotency-Key has at most {LARGEST} bytes: {error}"))
+        Error::new(
+            Code::TooLarge,
+            format!("a request with an Idempotency-Key has at most {LARGEST} bytes: {error}"),
+        )
     })?;
     let mut hasher = Sha256::new();
     hasher.update(format!("{} {}\n", parts.method, parts.uri));
@@ -104,14 +113,17 @@ async fn once(platform: Platform, key: String, request: Request, next: Next) -> 
             match known.status {
                 Some(status) => return Ok(stored(&known, status)),
                 None if known.process == process() => {
-                    return Err(Error::conflict("the same request is still being done; ask again soon").into());
+                    return Err(
+                        Error::conflict("the same request is still being done; ask again soon").into()
+                    );
                 }
-                // A crash cut it off: what it does by name is done at most once anyway.
+                // A crash cut it off: by its name or by `Once` it is done at most once anyway.
                 None => table.put(&begun).await?,
             }
         }
         Err(error) => return Err(error.into()),
     }
+    parts.extensions.insert(Once(hex::encode(Sha256::digest(format!("{key}\n{}", begun.request)))));
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, LARGEST).await.map_err(Error::internal)?;

@@ -10,7 +10,7 @@ mod pull;
 mod records;
 mod sources;
 
-pub use records::{Dataset, DatasetFile, DatasetVersion, Pulled, SchemaPolicy, Source, SourceSpec};
+pub use records::{Dataset, DatasetFile, DatasetVersion, Pulled, SchemaPolicy, Source, SourceSpec, Upload};
 
 pub(crate) use datasets::Resolved;
 pub(crate) use pull::Writers;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
-    Dataset, DatasetFile, DatasetVersion, Ingestion, Pulled, SchemaPolicy, Source, SourceSpec,
+    Dataset, DatasetFile, DatasetVersion, Ingestion, Pulled, SchemaPolicy, Source, SourceSpec, Upload,
     objects::Sources,
 };
 use crate::{Code, Error, Result, columns, governance::Actor, plugins, progress::Progress};
@@ -32,6 +32,24 @@ impl Writers {
     }
 }
 
+/// Where rows come from, which says what is written with them.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// A source: its cursor, so that a pull that is cut off goes on from there.
+    Source(&'a Source),
+    /// An upload, whole or not at all: its key, if it may be sent again.
+    Upload(Option<&'a str>),
+}
+
+impl<'a> Origin<'a> {
+    fn source(self) -> Option<&'a Source> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Upload(_) => None,
+        }
+    }
+}
+
 /// Rows read and not yet committed.
 struct Stretch {
     schema: Schema,
@@ -45,7 +63,7 @@ impl Ingestion<'_> {
     /// Pulls a source to its end.
     pub async fn pull(&self, actor: &Actor, name: &str, progress: &Progress) -> Result<Pulled> {
         let source = self.source(name).await?;
-        let outcome = self.pull_spec(actor, &source.spec, Some(&source), progress).await;
+        let outcome = self.pull_spec(actor, &source.spec, Origin::Source(&source), progress).await;
         if let Err(error) = &outcome {
             let (message, now) = (error.to_string(), self.0.clock.now());
             let event = Event::new(
@@ -68,12 +86,12 @@ impl Ingestion<'_> {
         outcome
     }
 
-    /// Pulls what a specification says; with a source, from its cursor on.
+    /// Pulls what a specification says; a source from its cursor on.
     pub(super) async fn pull_spec(
         &self,
         actor: &Actor,
         spec: &SourceSpec,
-        source: Option<&Source>,
+        origin: Origin<'_>,
         progress: &Progress,
     ) -> Result<Pulled> {
         let started = Instant::now();
@@ -81,9 +99,13 @@ impl Ingestion<'_> {
         let writing = self.0.writing.of(&name);
         let _writing = writing.lock().await;
         // Read again under the lock: a pull that just ended moved the cursor.
-        let source = match source {
-            Some(source) => Some(self.source(&source.spec.name).await?),
-            None => None,
+        let mut cursor = match origin {
+            Origin::Source(source) => self.source(&source.spec.name).await?.cursor,
+            Origin::Upload(Some(key)) => match self.0.catalog.table::<Upload>().get(key).await? {
+                Some(done) => return Ok(done.pulled),
+                None => None,
+            },
+            Origin::Upload(None) => None,
         };
         let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Ingestion).await?;
         let grants = Grants {
@@ -93,7 +115,6 @@ impl Ingestion<'_> {
         };
         let mut session = self.0.plugins().session(&plugin.digest, grants).await?;
         let parameters = plugins::parameters(&spec.parameters);
-        let mut cursor = source.as_ref().and_then(|source| source.cursor.clone());
         let mut dataset = self.0.catalog.table::<Dataset>().get(&name).await?;
         let mut total = Pulled { dataset: name.clone(), ..Pulled::default() };
         loop {
@@ -101,7 +122,7 @@ impl Ingestion<'_> {
             let mut stretch =
                 Stretch { schema: known, files: vec![], writer: None, rejected: vec![], rows: 0 };
             let mut done = false;
-            while !done && stretch.rows < STRETCH {
+            while !done && (stretch.rows < STRETCH || origin.source().is_none()) {
                 if progress.is_cancelled() {
                     return Err(Error::new(
                         Code::Cancelled,
@@ -118,8 +139,7 @@ impl Ingestion<'_> {
             }
             total.rows += stretch.rows;
             total.rejected += stretch.rejected.len() as u64;
-            let last =
-                self.commit(actor, spec, source.as_ref(), dataset, stretch, cursor.clone(), done).await?;
+            let last = self.commit(actor, spec, origin, dataset, stretch, cursor.clone(), done).await?;
             total.version = last.as_ref().map_or(0, |dataset| dataset.version);
             dataset = last;
             if done {
@@ -167,7 +187,7 @@ impl Ingestion<'_> {
         &self,
         actor: &Actor,
         spec: &SourceSpec,
-        source: Option<&Source>,
+        origin: Origin<'_>,
         dataset: Option<Dataset>,
         mut stretch: Stretch,
         cursor: Option<String>,
@@ -176,7 +196,7 @@ impl Ingestion<'_> {
         if let Some(writer) = stretch.writer.take() {
             stretch.files.push(writer.finish().await?);
         }
-        let now = self.0.clock.now();
+        let (now, source) = (self.0.clock.now(), origin.source());
         let name = spec.dataset.as_deref().unwrap_or(&spec.name);
         let rejected = stretch.rejected.len() as u64;
         let mut head = dataset.clone().unwrap_or_else(|| Dataset {
@@ -257,6 +277,16 @@ impl Ingestion<'_> {
                 .details(json!({"value": rejected, "dataset": name}))
                 .fold_key(format!("ingestion.rejected/{name}")),
             )?;
+        }
+        if let (Origin::Upload(Some(key)), true) = (origin, changed) {
+            let pulled = Pulled {
+                dataset: name.to_owned(),
+                version: head.version,
+                rows: head.rows - dataset.as_ref().map_or(0, |before| before.rows),
+                rejected,
+                seconds: 0.0,
+            };
+            change = change.insert(&Upload { key: key.to_owned(), pulled, at: now });
         }
         if changed || source.is_some() {
             change.commit().await?;

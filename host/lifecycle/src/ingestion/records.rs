@@ -165,6 +165,26 @@ impl Record for DatasetFile {
     }
 }
 
+/// An upload that may be sent again: written with its rows, so that a crash
+/// between them and the answer doesn't double them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Upload {
+    /// What tells the same request sent again from another one.
+    pub key: String,
+    /// What came of it.
+    pub pulled: Pulled,
+    /// When its rows were written.
+    pub at: Timestamp,
+}
+
+impl Record for Upload {
+    const TABLE: &'static str = "upload";
+    const INDEXES: &'static [Index] = &[Index::on(&["at"])];
+    fn id(&self) -> String {
+        self.key.clone()
+    }
+}
+
 /// What one pull did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Pulled {

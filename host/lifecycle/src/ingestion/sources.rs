@@ -4,7 +4,7 @@ use modelyard_catalog::{Order, Page, Query, Record, Ref};
 use modelyard_runtime::Kind;
 use serde_json::{Value, json};
 
-use super::{Dataset, Ingestion, Pulled, Source, SourceSpec};
+use super::{Dataset, Ingestion, Pulled, Source, SourceSpec, pull::Origin};
 use crate::{Error, Result, governance::Actor, jobs::Job, names, schedules::Wanted};
 
 impl Ingestion<'_> {
@@ -93,7 +93,10 @@ impl Ingestion<'_> {
             .await
     }
 
-    /// Appends uploaded bytes to a dataset: a source without a cursor of its own.
+    /// Appends uploaded bytes to a dataset, all of their rows or none: a source
+    /// without a cursor of its own. With `once`, an upload that was done under
+    /// the same key before is not done again: what came of it is given.
+    #[allow(clippy::too_many_arguments)]
     pub async fn upload(
         &self,
         actor: &Actor,
@@ -102,6 +105,7 @@ impl Ingestion<'_> {
         parameters: Value,
         policy: super::SchemaPolicy,
         bytes: &modelyard_blobs::Digest,
+        once: Option<&str>,
     ) -> Result<Pulled> {
         names::check("dataset", dataset)?;
         self.0.plugins().of_kind("plugin", plugin, Kind::Ingestion).await?;
@@ -122,7 +126,7 @@ impl Ingestion<'_> {
             schedule: None,
             timezone: None,
         };
-        self.pull_spec(actor, &spec, None, &crate::progress::Progress::default()).await
+        self.pull_spec(actor, &spec, Origin::Upload(once), &crate::progress::Progress::default()).await
     }
 
     /// A dataset.

@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::extract::{Path, Query, media_type, unsupported};
-use crate::{auth::Caller, problem::Answer};
+use crate::{auth::Caller, idempotency::Once, problem::Answer};
 
 /// The largest upload, in bytes.
 #[derive(Clone, Copy)]
@@ -81,6 +81,7 @@ async fn upload(
     State(platform): State<Platform>,
     Caller(actor): Caller,
     Extension(most): Extension<MaxUpload>,
+    once: Option<Extension<Once>>,
     Path(name): Path<String>,
     Query(how): Query<How>,
     headers: HeaderMap,
@@ -110,6 +111,8 @@ async fn upload(
     }
     let (digest, _) = writer.finish().await?;
     let ingestion = platform.ingestion();
-    let pulled = ingestion.upload(&actor, &name, plugin, parameters, how.schema_policy, &digest).await?;
+    let once = once.as_ref().map(|once| once.0.0.as_str());
+    let pulled =
+        ingestion.upload(&actor, &name, plugin, parameters, how.schema_policy, &digest, once).await?;
     Ok(Json(pulled).into_response())
 }

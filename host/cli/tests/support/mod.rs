@@ -308,7 +308,7 @@ pub async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
 /// A duration that differs from run to run.
 pub fn moment(most_ms: u64) -> Duration {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Duration::from_millis(u64::from(now.subsec_nanos() / 1_000) * 7919 % most_ms)
+    Duration::from_millis(u64::from(now.subsec_micros()) * 7919 % most_ms)
 }
 
 /// A port of this machine that nobody listens on.

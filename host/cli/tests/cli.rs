@@ -114,7 +114,7 @@ fn subcommands(help: &str) -> Vec<String> {
     let listed = listed.take_while(|line| line.is_empty() || line.starts_with("  "));
     let name = |line: &str| {
         let indent = line.len() - line.trim_start().len();
-        (indent == 2).then(|| line.trim().split_whitespace().next().map(str::to_owned)).flatten()
+        (indent == 2).then(|| line.split_whitespace().next().map(str::to_owned)).flatten()
     };
     listed.filter_map(name).filter(|name| name != "help").collect()
 }

@@ -54,10 +54,7 @@ impl Clock {
 
     /// A clock that stands at `start` until it is advanced.
     pub fn simulated(start: Timestamp) -> Self {
-        Self(Some(Arc::new(Simulated {
-            now: AtomicI64::new(start.micros()),
-            moved: watch::channel(()).0,
-        })))
+        Self(Some(Arc::new(Simulated { now: AtomicI64::new(start.micros()), moved: watch::channel(()).0 })))
     }
 
     /// Whether the clock is simulated.

@@ -18,11 +18,7 @@ pub struct ParseError(String);
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a time; write RFC 3339 (2013-04-01T00:00:00Z) or a date (2013-04-01)",
-            self.0
-        )
+        write!(f, "{:?} is not a time; write RFC 3339 (2013-04-01T00:00:00Z) or a date (2013-04-01)", self.0)
     }
 }
 

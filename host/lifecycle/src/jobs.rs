@@ -120,12 +120,10 @@ impl JobsOf<'_> {
     /// Waits for a job's end and gives what it gave.
     pub async fn wait(&self, id: &str) -> Result<Value> {
         let watching = self.0.jobs.0.lock().get(id).map(|live| live.done.clone());
-        if let Some(mut watching) = watching {
-            if let Ok(outcome) = watching.wait_for(Option::is_some).await {
-                return outcome
-                    .clone()
-                    .unwrap_or_else(|| Err(Error::internal("the job ended without a result")));
-            }
+        if let Some(mut watching) = watching
+            && let Ok(outcome) = watching.wait_for(Option::is_some).await
+        {
+            return outcome.clone().unwrap_or_else(|| Err(Error::internal("the job ended without a result")));
         }
         let job = self.get(id).await?;
         match job.status {

@@ -153,7 +153,7 @@ impl Plugins<'_> {
             license: inspection.licence,
             contract: inspection.contract_version,
             capabilities: inspection.capabilities.iter().map(ToString::to_string).collect(),
-            digest: digest.clone(),
+            digest,
             bytes: size,
             builtin,
             parameters,
@@ -232,7 +232,7 @@ impl Plugins<'_> {
         }
         let bytes = self.0.blobs.get(digest).await?;
         let plugin = self.0.runtime.plugin(&digest.to_string(), bytes).await?;
-        self.0.compiled.0.lock().insert(digest.clone(), plugin.clone());
+        self.0.compiled.0.lock().insert(*digest, plugin.clone());
         Ok(plugin)
     }
 

@@ -117,7 +117,8 @@ async fn a_model_lives_through_its_stages_and_a_restart() {
 
     // Evaluation and registry.
     let registered = platform.registry().version("sex", 1).await.unwrap();
-    let auc = registered.metrics.iter().find(|metric| metric.name == "roc_auc" && metric.slice.is_none()).unwrap();
+    let auc =
+        registered.metrics.iter().find(|metric| metric.name == "roc_auc" && metric.slice.is_none()).unwrap();
     assert!(auc.value > 0.85, "{auc:?}");
     assert!(registered.capabilities.is_empty(), "a model is pure");
     assert_eq!(registered.datasets, ["penguins@1"]);

@@ -19,7 +19,12 @@ pub(crate) async fn metrics(State(platform): State<Platform>) -> impl IntoRespon
     let one = |value: String| vec![(String::new(), value)];
     family("modelyard_resident_bytes", "gauge", "Resident memory.", one(health.resident_bytes.to_string()));
     family("modelyard_cpu_seconds_total", "counter", "Processor time.", one(health.cpu_seconds.to_string()));
-    family("modelyard_free_instances", "gauge", "Places for instances.", one(health.free_instances.to_string()));
+    family(
+        "modelyard_free_instances",
+        "gauge",
+        "Places for instances.",
+        one(health.free_instances.to_string()),
+    );
     let routes = |value: fn(&modelyard_lifecycle::deployment::RouteStats) -> u64| -> Vec<(String, String)> {
         let all = health.deployments.iter().flat_map(|deployment| {
             deployment.routes.iter().map(move |route| {
@@ -31,7 +36,12 @@ pub(crate) async fn metrics(State(platform): State<Platform>) -> impl IntoRespon
         all.collect()
     };
     family("modelyard_route_calls_total", "counter", "Calls by version.", routes(|route| route.calls));
-    family("modelyard_route_errors_total", "counter", "Failed calls by version.", routes(|route| route.errors));
+    family(
+        "modelyard_route_errors_total",
+        "counter",
+        "Failed calls by version.",
+        routes(|route| route.errors),
+    );
     let mut samples = Vec::new();
     let mut counts = Vec::new();
     for deployment in &health.deployments {
@@ -42,7 +52,10 @@ pub(crate) async fn metrics(State(platform): State<Platform>) -> impl IntoRespon
             let bound = BOUNDS_US.get(index).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
             samples.push((format!("_bucket{{deployment=\"{name}\",le=\"{bound}\"}}"), total.to_string()));
         }
-        counts.push((format!("_sum{{deployment=\"{name}\"}}"), (deployment.latency_us as f64 / 1e6).to_string()));
+        counts.push((
+            format!("_sum{{deployment=\"{name}\"}}"),
+            (deployment.latency_us as f64 / 1e6).to_string(),
+        ));
         counts.push((format!("_count{{deployment=\"{name}\"}}"), total.to_string()));
     }
     samples.extend(counts);

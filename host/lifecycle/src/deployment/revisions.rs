@@ -74,10 +74,10 @@ impl Deployments<'_> {
         let mut change = self.0.change(actor, "deployment.deployed", Ref::of(&deployment)).detail(
             json!({"revision": revision, "routes": spec.routes, "shadow": spec.shadow, "reason": reason}),
         );
-        if let Some(previous) = self.revision_at(&spec.name, revision - 1).await? {
-            if previous.to.is_none() {
-                change = change.put(&Revision { to: Some(now), ..previous });
-            }
+        if let Some(previous) = self.revision_at(&spec.name, revision - 1).await?
+            && previous.to.is_none()
+        {
+            change = change.put(&Revision { to: Some(now), ..previous });
         }
         for route in &spec.routes {
             change =

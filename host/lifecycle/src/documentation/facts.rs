@@ -90,10 +90,11 @@ impl Documentation<'_> {
         let checks = self.checks(version).await?;
         for check in checks {
             let monitor = self.0.monitoring().get(&check.monitor).await;
-            if let Ok(monitor) = monitor {
-                if monitor.spec.plugin == "monitoring-bias" && check.skipped.is_none() {
-                    return Ok(Some(json!({"plugin": monitor.spec.plugin, "metrics": check.metrics})));
-                }
+            if let Ok(monitor) = monitor
+                && monitor.spec.plugin == "monitoring-bias"
+                && check.skipped.is_none()
+            {
+                return Ok(Some(json!({"plugin": monitor.spec.plugin, "metrics": check.metrics})));
             }
         }
         Ok(None)

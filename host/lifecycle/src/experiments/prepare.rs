@@ -88,7 +88,7 @@ impl Experiments<'_> {
         let time = spec.spine.event_time.clone().unwrap_or_default();
         let (validation, test) = (spec.split.validation, spec.split.test);
         let seed = spec.seed;
-        let mut scanner = self.0.tables.scan(&[set.file.digest.clone()], Scan::default()).await?;
+        let mut scanner = self.0.tables.scan(&[set.file.digest], Scan::default()).await?;
         let schema = scanner.schema().clone();
         let mut writers =
             [self.0.tables.writer(&schema)?, self.0.tables.writer(&schema)?, self.0.tables.writer(&schema)?];
@@ -144,7 +144,7 @@ impl Experiments<'_> {
             .clone()
             .ok_or_else(|| Error::field("split.by", "a split by time needs spine.event_time"))?;
         let scan = Scan { columns: Some(vec![column.clone()]), ..Scan::default() };
-        let mut scanner = self.0.tables.scan(&[set.file.digest.clone()], scan).await?;
+        let mut scanner = self.0.tables.scan(&[set.file.digest], scan).await?;
         let mut all = tokio::task::spawn_blocking(move || {
             let mut all = Vec::new();
             while let Some(batch) = scanner.next_rows(65_536)? {
@@ -224,7 +224,7 @@ fn inputs(spec: &ExperimentSpec, schema: &Schema) -> Result<Vec<String>> {
 
 /// The digest of a part, if it has rows.
 pub(super) fn digest(part: &Option<FileInfo>) -> Option<Digest> {
-    part.as_ref().map(|file| file.digest.clone())
+    part.as_ref().map(|file| file.digest)
 }
 
 #[cfg(test)]

@@ -38,10 +38,10 @@ impl Experiments<'_> {
         }
         let now = self.0.clock.now();
         let before = self.0.catalog.table::<Experiment>().get(&spec.name).await?;
-        if let Some(before) = &before {
-            if before.spec == spec {
-                return Ok(before.clone());
-            }
+        if let Some(before) = &before
+            && before.spec == spec
+        {
+            return Ok(before.clone());
         }
         let created_at = before.map_or(now, |before| before.created_at);
         let experiment = Experiment { spec, created_at, updated_at: now };

@@ -236,7 +236,7 @@ fn draw(rng: &mut StdRng, name: &str, values: &Value) -> Result<Value> {
     let bound = |which: &str| values.get(which).and_then(Value::as_f64).ok_or_else(wrong);
     let (low, high) = (bound("low")?, bound("high")?);
     let log = values.get("log").and_then(Value::as_bool).unwrap_or(false);
-    if !(low < high) || (log && low <= 0.0) {
+    if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) || (log && low <= 0.0) {
         return Err(wrong());
     }
     let whole = values.get("low").is_some_and(Value::is_i64) && values.get("high").is_some_and(Value::is_i64);

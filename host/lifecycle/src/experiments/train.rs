@@ -34,7 +34,7 @@ impl Experiments<'_> {
         run.rows = prepared.rows();
         run.features.clone_from(&prepared.features);
         if let Some(features) = &prepared.features {
-            run.plugins.insert("features".into(), features.component.clone());
+            run.plugins.insert("features".into(), features.component);
         }
         self.fit(run, prepared, progress).await?;
         progress.say(0.9, "evaluating");
@@ -42,7 +42,7 @@ impl Experiments<'_> {
         if let Some(raw) = raw {
             let evaluation = self.0.evaluation().of_run(run, &raw.digest).await?;
             run.metrics.extend(evaluation.metrics.iter().filter(|metric| metric.slice.is_none()).cloned());
-            run.plugins.insert("evaluation".into(), evaluation.component.clone());
+            run.plugins.insert("evaluation".into(), evaluation.component);
             run.evaluation = Some(evaluation.id);
         }
         Ok(())
@@ -52,7 +52,7 @@ impl Experiments<'_> {
         let spec = &run.spec;
         let plugin =
             self.0.plugins().of_kind("training.plugin", &spec.training.plugin, Kind::Training).await?;
-        run.plugins.insert("training".into(), plugin.digest.clone());
+        run.plugins.insert("training".into(), plugin.digest);
         let grants = Grants { progress: Some(progress.capability()), ..Grants::default() };
         let deadline = Duration::from_secs(self.0.options.plugins.training_seconds);
         let mut session = self.0.plugins().session_for(&plugin.digest, grants, deadline).await?;

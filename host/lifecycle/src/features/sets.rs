@@ -123,10 +123,10 @@ impl Features<'_> {
                 created_at: view.spec.created_at.clone(),
                 ttl: view.spec.ttl_seconds.map(Duration::from_secs),
                 columns,
-                rename: Default::default()
+                rename: Default::default(),
             });
         }
         let spec = PointInTime { event_time, views: joins };
-        Ok(self.0.tables.point_in_time_join(&[rows.digest.clone()], spec).await?)
+        Ok(self.0.tables.point_in_time_join(&[rows.digest], spec).await?)
     }
 }

@@ -21,7 +21,7 @@ impl Features<'_> {
         let grants = Grants { progress: Some(progress.capability()), ..Grants::default() };
         let mut session = self.0.plugins().session(&plugin.digest, grants).await?;
         let scan = Scan { columns: Some(inputs.to_vec()), ..Scan::default() };
-        let reader = ScanSource::new(self.0.tables.scan(&[training.clone()], scan).await?)?;
+        let reader = ScanSource::new(self.0.tables.scan(&[*training], scan).await?)?;
         let state = session.fit(&plugins::parameters(&spec.parameters), Box::new(reader)).await?;
         let state = self.0.blobs.put(state.into()).await?;
         Ok(Fitted { plugin: plugin.name, component: plugin.digest, state })

@@ -59,10 +59,10 @@ impl Features<'_> {
         )?;
         let table = self.0.catalog.table::<View>();
         let before = table.get(&spec.name).await?;
-        if let Some(before) = &before {
-            if before.spec == spec {
-                return Ok(before.clone());
-            }
+        if let Some(before) = &before
+            && before.spec == spec
+        {
+            return Ok(before.clone());
         }
         let version = before.map_or(0, |before| before.version) + 1;
         let now = self.0.clock.now();
@@ -158,10 +158,10 @@ impl Features<'_> {
         let view = self.view(name).await?;
         let sources = self.sources(&view.spec.dataset, &view.spec.sql).await?;
         let from: Vec<String> = sources.iter().map(|source| source.reference.clone()).collect();
-        if let Some(done) = &view.materialized {
-            if done.from == from {
-                return Ok(done.clone());
-            }
+        if let Some(done) = &view.materialized
+            && done.from == from
+        {
+            return Ok(done.clone());
         }
         progress.say(0.1, "reading");
         let (files, rows) = match &view.spec.sql {

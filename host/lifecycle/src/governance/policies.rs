@@ -108,10 +108,10 @@ impl Governance<'_> {
             .limit(1);
         let decided: Option<Review> = self.0.catalog.table().first(decided).await?;
         let (outcome, reasons) = self.ask(actor, action, model, version).await?;
-        if outcome == Outcome::Pending {
-            if let Some(decided) = decided {
-                return Ok(decided);
-            }
+        if outcome == Outcome::Pending
+            && let Some(decided) = decided
+        {
+            return Ok(decided);
         }
         let review = Review {
             id: uuid::Uuid::now_v7().to_string(),

@@ -191,17 +191,17 @@ impl Registry<'_> {
         for (column, share) in &version.importance {
             facts.insert(format!("importance.{column}"), json!(share));
         }
-        if let Some(run) = &version.run {
-            if let Some(run) = self.0.catalog.table::<Run>().get(run).await? {
-                for (name, value) in run.spec.training.parameters.as_object().into_iter().flatten() {
-                    facts.insert(format!("parameters.{name}"), value.clone());
-                }
-                for (kind, digest) in &run.plugins {
-                    facts.insert(format!("plugins.{kind}"), json!(digest));
-                }
-                facts.insert("seed".into(), json!(run.spec.seed));
-                facts.insert("spine".into(), json!(run.spec.spine));
+        if let Some(run) = &version.run
+            && let Some(run) = self.0.catalog.table::<Run>().get(run).await?
+        {
+            for (name, value) in run.spec.training.parameters.as_object().into_iter().flatten() {
+                facts.insert(format!("parameters.{name}"), value.clone());
             }
+            for (kind, digest) in &run.plugins {
+                facts.insert(format!("plugins.{kind}"), json!(digest));
+            }
+            facts.insert("seed".into(), json!(run.spec.seed));
+            facts.insert("spine".into(), json!(run.spec.spine));
         }
         Ok(facts)
     }

@@ -3,9 +3,7 @@
 
 use axum::{
     Extension, Json,
-    body::Body,
-    extract::State,
-    http::HeaderMap,
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
@@ -84,10 +82,10 @@ async fn upload(
     once: Option<Extension<Once>>,
     Path(name): Path<String>,
     Query(how): Query<How>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Answer<Response> {
-    let plugin = match (&how.plugin, media_type(&headers).as_str()) {
+    let (parts, body) = request.into_parts();
+    let plugin = match (&how.plugin, media_type(&parts.headers).as_str()) {
         (Some(plugin), _) => plugin.as_str(),
         (None, "text/csv") => "ingestion-csv",
         (None, "application/json" | "application/x-ndjson") => "ingestion-json",

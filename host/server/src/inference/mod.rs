@@ -15,12 +15,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use modelyard_lifecycle::{
-    Code, Error, Platform,
-    deployment::Request,
-    registry::Version,
-};
 use modelyard_lifecycle::runtime::types::TensorSpec;
+use modelyard_lifecycle::{Code, Error, Platform, deployment::Request, registry::Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -124,7 +120,7 @@ async fn version_ready(
     State(platform): State<Platform>,
     Path((name, version)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
-    let ready = routed(&platform, &name).await?.iter().any(|served| *served == version);
+    let ready = routed(&platform, &name).await?.contains(&version);
     let code = if ready { StatusCode::OK } else { StatusCode::NOT_FOUND };
     Ok((code, Json(json!({"name": name, "version": version, "ready": ready}))).into_response())
 }
@@ -194,10 +190,14 @@ async fn answer(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Json<InferResponse>, Fault> {
-    let request: InferRequest =
-        serde_json::from_slice(body).map_err(|error| Error::invalid(format!("the request can't be read: {error}")))?;
+    let request: InferRequest = serde_json::from_slice(body)
+        .map_err(|error| Error::invalid(format!("the request can't be read: {error}")))?;
     let text = |name: &str| request.parameters.get(name).and_then(Value::as_str).map(str::to_owned);
-    let sticky = headers.get(STICKY).and_then(|value| value.to_str().ok()).map(str::to_owned).or_else(|| text("sticky"));
+    let sticky = headers
+        .get(STICKY)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
+        .or_else(|| text("sticky"));
     let entity = text("entity");
     let inputs = request.inputs.into_iter().map(tensors::decode).collect::<Result<_, _>>()?;
     let answer = platform.deployment().infer(name, Request { inputs, sticky, entity, version }).await?;
@@ -208,8 +208,10 @@ async fn answer(
         let message = format!("no output is named {:?}; the outputs are {}", unknown.name, known.join(", "));
         return Err(Error::field("outputs", message).into());
     }
-    let wanted = |name: &str| request.outputs.is_empty() || request.outputs.iter().any(|output| output.name == name);
-    let outputs = answer.outputs.into_iter().filter(|output| wanted(&output.name)).map(tensors::encode).collect();
+    let wanted =
+        |name: &str| request.outputs.is_empty() || request.outputs.iter().any(|output| output.name == name);
+    let outputs =
+        answer.outputs.into_iter().filter(|output| wanted(&output.name)).map(tensors::encode).collect();
     Ok(Json(InferResponse {
         model_name: name.to_owned(),
         model_version: answer.version.to_string(),

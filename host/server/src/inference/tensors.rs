@@ -42,7 +42,9 @@ fn flatten(value: Value, depth: usize, into: &mut Vec<Value>) -> Result<(), Stri
             items.into_iter().try_for_each(|item| flatten(item, depth + 1, into))
         }
         Value::Array(_) => Err("its data is nested more than 16 deep".into()),
-        Value::Object(_) => Err("its data holds an object; numbers, texts, booleans and null are accepted".into()),
+        Value::Object(_) => {
+            Err("its data holds an object; numbers, texts, booleans and null are accepted".into())
+        }
         other => {
             into.push(other);
             Ok(())
@@ -60,7 +62,8 @@ pub(super) fn decode(tensor: InferTensor) -> Result<Tensor, Error> {
     let mut values = Vec::new();
     flatten(data, 0, &mut values).map_err(wrong)?;
     let expected = shape.iter().try_fold(1u64, |product, size| {
-        let size = u64::try_from(*size).map_err(|_| wrong(format!("the shape {shape:?} has a negative size")))?;
+        let size =
+            u64::try_from(*size).map_err(|_| wrong(format!("the shape {shape:?} has a negative size")))?;
         product.checked_mul(size).ok_or_else(|| wrong(format!("the shape {shape:?} is too large to be")))
     })?;
     if expected != values.len() as u64 {
@@ -127,13 +130,21 @@ pub(super) fn encode(tensor: Tensor) -> InferTensor {
         TensorData::Int16(values) => ("INT16", json!(values)),
         TensorData::Int32(values) => ("INT32", json!(values)),
         TensorData::Int64(values) => ("INT64", json!(values)),
-        TensorData::Fp32(values) => ("FP32", values.into_iter().map(|value| float(f64::from(value))).collect()),
+        TensorData::Fp32(values) => {
+            ("FP32", values.into_iter().map(|value| float(f64::from(value))).collect())
+        }
         TensorData::Fp64(values) => ("FP64", values.into_iter().map(float).collect()),
         TensorData::Bytes(values) => {
             ("BYTES", values.iter().map(|bytes| json!(String::from_utf8_lossy(bytes))).collect())
         }
     };
-    InferTensor { name: tensor.name, shape: tensor.shape, datatype: datatype.to_owned(), parameters: None, data }
+    InferTensor {
+        name: tensor.name,
+        shape: tensor.shape,
+        datatype: datatype.to_owned(),
+        parameters: None,
+        data,
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +152,13 @@ mod tests {
     use super::*;
 
     fn tensor(datatype: &str, shape: &[i64], data: Value) -> Result<Tensor, Error> {
-        decode(InferTensor { name: "x".into(), shape: shape.to_vec(), datatype: datatype.into(), parameters: None, data })
+        decode(InferTensor {
+            name: "x".into(),
+            shape: shape.to_vec(),
+            datatype: datatype.into(),
+            parameters: None,
+            data,
+        })
     }
 
     #[test]

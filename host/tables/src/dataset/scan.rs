@@ -9,7 +9,7 @@ use parquet::arrow::{
 };
 
 use super::{Filter, TimeRange};
-use crate::{Error, Result, Schema, Value, columns::conform, error::is_full};
+use crate::{Error, Result, Schema, Value, columns::conform};
 
 /// What to read of dataset files.
 #[derive(Clone, Debug, Default)]
@@ -264,7 +264,6 @@ impl Plan {
             if error.kind() == std::io::ErrorKind::NotFound {
                 Error::NotFound(digest.to_owned())
             } else {
-                debug_assert!(!is_full(&error));
                 Error::io(path, &error)
             }
         })?;

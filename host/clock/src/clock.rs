@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(clock.now(), start);
         let sleeper = tokio::spawn({
             let clock = clock.clone();
-            async move { clock.sleep(Duration::from_secs(60)).await }
+            async move { clock.sleep_until(start + Duration::from_secs(60)).await }
         });
         clock.advance_to(start + Duration::from_secs(59)).unwrap();
         tokio::task::yield_now().await;

@@ -5,7 +5,7 @@
 /// The kind is one of `ingestion`, `features`, `selection`, `training`,
 /// `evaluation`, `scoring`, `function`, `monitoring`, `feedback`, `governance`,
 /// `documentation` and `retirement`; the type implements the trait of that name.
-/// A plugin of two kinds has two lines. Natively the line only checks that the
+/// A plugin has one kind, so one line. Natively the line only checks that the
 /// type implements the trait.
 #[macro_export]
 macro_rules! export {

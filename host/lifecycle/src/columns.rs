@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use modelyard_runtime::{self as runtime, types as wit};
 use modelyard_tables::{self as tables, RecordBatch, Scanner, Values};
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    tensors::{MAX_WIDTH, width},
+};
 
 /// A contract's column as the tables' column.
 pub fn from_wit(column: wit::Column) -> tables::Column {
@@ -200,7 +203,8 @@ fn to_column(tensor: wit::Tensor, field: &wit::Field) -> Result<wit::Column> {
                 wit::TensorData::Int64(values) => (values, None),
                 other => {
                     let numbers = floats(&other);
-                    if let Some(value) = numbers.iter().find(|value| value.fract() != 0.0) {
+                    if let Some(value) = numbers.iter().find(|value| !value.is_nan() && value.fract() != 0.0)
+                    {
                         return Err(wrong(&format!("{value}, which is no whole number")));
                     }
                     let validity = mask(&numbers);
@@ -269,34 +273,39 @@ pub fn floats(data: &wit::TensorData) -> Vec<f64> {
     }
 }
 
-/// A tensor of one dimension as a column; of two, as one column per class
-/// (`probability_<label>`).
+/// A tensor of one element to a row as a column; of more, as a column for each
+/// (`probability_<label>`, or by its place); of more than [`MAX_WIDTH`] as none.
 pub fn output_columns(tensor: &wit::Tensor, spec: Option<&wit::TensorSpec>) -> Vec<tables::Column> {
-    let values = match &tensor.data {
-        wit::TensorData::Bytes(values) => {
-            let texts = values.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
-            return vec![tables::Column::new(&tensor.name, Values::Utf8(texts))];
-        }
-        wit::TensorData::Bool(values) => {
-            return vec![tables::Column::new(&tensor.name, Values::Boolean(values.clone()))];
-        }
+    let width = match width(&tensor.shape) {
+        Some(width @ 1..=MAX_WIDTH) => width,
+        _ => return vec![],
+    };
+    let numbers = match &tensor.data {
+        wit::TensorData::Bytes(_) | wit::TensorData::Bool(_) => Vec::new(),
         wit::TensorData::Int64(values) if tensor.shape.len() == 1 => {
             return vec![tables::Column::new(&tensor.name, Values::S64(values.clone()))];
         }
         other => floats(other),
     };
-    let width = tensor.shape.get(1).and_then(|width| usize::try_from(*width).ok()).unwrap_or(1).max(1);
-    if width == 1 {
-        return vec![tables::Column::new(&tensor.name, Values::F64(values))];
-    }
-    (0..width)
-        .map(|class| {
-            let label =
-                spec.and_then(|spec| spec.labels.get(class)).cloned().unwrap_or_else(|| class.to_string());
-            let column = values.iter().skip(class).step_by(width).copied().collect();
-            tables::Column::new(format!("{}_{label}", tensor.name), Values::F64(column))
-        })
-        .collect()
+    let column = |class: usize| {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let values = match &tensor.data {
+            wit::TensorData::Bytes(values) => {
+                Values::Utf8(values.iter().skip(class).step_by(width).map(text).collect())
+            }
+            wit::TensorData::Bool(values) => {
+                Values::Boolean(values.iter().skip(class).step_by(width).copied().collect())
+            }
+            _ => Values::F64(numbers.iter().skip(class).step_by(width).copied().collect()),
+        };
+        let label = spec.and_then(|spec| spec.labels.get(class)).cloned();
+        let name = match width {
+            1 => tensor.name.clone(),
+            _ => format!("{}_{}", tensor.name, label.unwrap_or_else(|| class.to_string())),
+        };
+        tables::Column::new(name, values)
+    };
+    (0..width).map(column).collect()
 }
 
 /// Dataset files given to a plugin as a reader. Decoding happens off the
@@ -342,5 +351,27 @@ impl runtime::BatchSource for ScanSource {
     async fn rewind(&mut self) -> Result<(), String> {
         self.scanner.as_mut().ok_or("the reader failed before")?.rewind();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn a_row_of_more_elements_is_more_columns() {
+        let tensor = |shape: &[i64], data| wit::Tensor { name: "x".into(), shape: shape.to_vec(), data };
+        let texts =
+            wit::TensorData::Bytes(["a", "b", "c", "d"].map(|text| text.as_bytes().to_vec()).to_vec());
+        let columns = output_columns(&tensor(&[2, 2], texts), None);
+        assert_eq!(columns[1], tables::Column::new("x_1", Values::Utf8(vec!["b".into(), "d".into()])));
+        let flags = wit::TensorData::Bool(vec![true, false]);
+        assert_eq!(output_columns(&tensor(&[1, 2], flags), None)[0].values, Values::Boolean(vec![true]));
+        let cube = wit::TensorData::Fp32(vec![1.0, 2.0, 3.0, 4.0]);
+        let columns = output_columns(&tensor(&[1, 2, 2], cube), None);
+        assert_eq!((columns.len(), &columns[3].values), (4, &Values::F64(vec![4.0])));
+        let image = wit::TensorData::Uint8(vec![0; MAX_WIDTH + 1]);
+        assert_eq!(output_columns(&tensor(&[1, 4097], image), None), vec![]);
     }
 }

@@ -35,6 +35,7 @@ pub mod plugins;
 pub mod progress;
 pub mod schedules;
 
+mod tensors;
 /// The catalogue's words that are answered with: pages and lineage.
 pub use modelyard_catalog::{Edge, Page};
 /// Subscriptions, deliveries and events.

@@ -13,7 +13,7 @@ use modelyard_runtime::{
 use modelyard_tables::Schema;
 
 use super::Limits;
-use crate::{Error, Platform, Result, columns, features::Fitted};
+use crate::{Error, Platform, Result, columns, features::Fitted, tensors};
 
 /// Features and model, warm. Cheap to clone.
 #[derive(Clone)]
@@ -84,6 +84,15 @@ impl Predictor {
         })
     }
 
+    /// The names of the inputs: the raw columns where there are features, the
+    /// model's own tensors else.
+    pub(crate) fn inputs(&self) -> Vec<&str> {
+        match self.features {
+            Some(_) => self.fields.iter().map(|field| field.name.as_str()).collect(),
+            None => self.signature.inputs.iter().map(|spec| spec.name.as_str()).collect(),
+        }
+    }
+
     /// The columns that go in.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
@@ -97,7 +106,7 @@ impl Predictor {
     /// Predicts from raw columns.
     pub(crate) async fn predict_table(&self, rows: Table) -> Result<Predicted> {
         let (inputs, before) = match &self.features {
-            None => (columns::to_tensors(rows), Timings::default()),
+            None => (tensors::from_table(rows, &self.signature.inputs)?, Timings::default()),
             Some(features) => {
                 let (table, timings) = features.transform(rows).await?;
                 (columns::to_tensors(table), timings)

@@ -42,7 +42,7 @@ impl Documentation<'_> {
         let more = [
             ("training", run.as_ref().map(|run| training(run, &version))),
             ("data", self.data(&version).await?),
-            ("evaluation", self.evaluated(run.as_ref()).await?),
+            ("evaluation", self.evaluated(run.as_ref(), &version).await?),
             ("fairness", self.fairness(&version).await?),
             ("deployment", self.deployed(&model, &version).await?),
             ("monitoring", self.monitored(&version).await?),
@@ -77,9 +77,12 @@ impl Documentation<'_> {
         })))
     }
 
-    async fn evaluated(&self, run: Option<&Run>) -> Result<Option<Value>> {
-        let Some(id) = run.and_then(|run| run.evaluation.as_ref()) else { return Ok(None) };
-        let Some(evaluation) = self.0.catalog.table::<Evaluation>().get(id).await? else { return Ok(None) };
+    async fn evaluated(&self, run: Option<&Run>, version: &Version) -> Result<Option<Value>> {
+        let evaluation = match run.and_then(|run| run.evaluation.as_ref()) {
+            Some(id) => self.0.catalog.table::<Evaluation>().get(id).await?,
+            None => self.0.evaluation().of_imported(version).await?,
+        };
+        let Some(evaluation) = evaluation else { return Ok(None) };
         Ok(Some(json!({
             "plugin": evaluation.evaluator.plugin, "data": evaluation.data, "rows": evaluation.rows,
             "metrics": evaluation.metrics, "confusion": evaluation.confusion,
@@ -224,6 +227,12 @@ fn lineage(version: &Version) -> Vec<Value> {
     }
     if let Some(run) = &version.run {
         origins.push(json!({"kind": "run", "name": run}));
+    }
+    if let Some(imported) = &version.imported {
+        let digest = format!("sha256:{}", imported.sha256);
+        origins.push(
+            json!({"kind": "file", "name": imported.file, "version": imported.format, "digest": digest}),
+        );
     }
     if let Some(features) = &version.features {
         origins.push(json!({"kind": "features", "name": features.plugin, "digest": features.state}));

@@ -67,7 +67,13 @@ impl Evaluations<'_> {
     ) -> Result<Evaluation> {
         let source = self.0.ingestion().resolve(dataset).await?;
         let evaluator = evaluator.unwrap_or_else(|| default_for(version.task));
-        self.evaluate(actor, subject_of(version), &source.files, &source.reference, target, evaluator).await
+        let subject = subject_of(version);
+        let evaluation =
+            self.evaluate(actor, subject, &source.files, &source.reference, target, evaluator).await?;
+        if version.imported.is_some() {
+            self.0.documentation().refresh(&version.model, version.version).await?;
+        }
+        Ok(evaluation)
     }
 
     /// Evaluates a version on a file of rows, without keeping the evaluation's
@@ -198,6 +204,23 @@ impl Evaluations<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<Evaluation>> {
+    /// The latest evaluation of an imported version, which was measured nowhere
+    /// else; none of a trained one.
+    pub(crate) async fn of_imported(&self, version: &Version) -> Result<Option<Evaluation>> {
+        if version.imported.is_none() {
+            return Ok(None);
+        }
+        let subject = subject_of(version).name;
+        Ok(self.list(Some(&subject), 1, None).await?.items.into_iter().next())
+    }
+
+    /// The metrics that a version is judged by: those that it was registered
+    /// with, or those of an imported one's latest evaluation.
+    pub(crate) async fn metrics_of(&self, version: &Version) -> Result<Vec<Metric>> {
+        let evaluation = self.of_imported(version).await?;
+        Ok(evaluation.map_or_else(|| version.metrics.clone(), |evaluation| evaluation.metrics))
+    }
+
         let mut query = Query::new().order("created_at", Order::Desc).limit(limit).after(after);
         if let Some(subject) = subject {
             query = query.eq("subject", subject);

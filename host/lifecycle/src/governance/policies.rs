@@ -214,7 +214,7 @@ impl Governance<'_> {
             model: model.to_owned(),
             version,
             actor: actor.name.clone(),
-            metrics: subject.metrics.clone(),
+            metrics: self.0.evaluation().metrics_of(&subject).await?,
             champion_metrics,
             lineage: lineage(&subject),
             card_gaps: card.map_or_else(|| vec!["the whole card".to_owned()], |card| card.gaps),
@@ -225,7 +225,7 @@ impl Governance<'_> {
     /// The champion's metrics on the rows that the version was tested on; its
     /// own evaluation's where it can't be asked.
     async fn comparable(&self, subject: &Version, champion: Version) -> Result<Vec<Metric>> {
-        let own = champion.metrics.clone();
+        let own = self.0.evaluation().metrics_of(&champion).await?;
         let Some(run) = &subject.run else { return Ok(own) };
         let run = self.0.experiments().run(run).await?;
         let Some(evaluation) = &run.evaluation else { return Ok(own) };

@@ -55,13 +55,6 @@ impl Monitoring<'_> {
     /// Fills in the check's figures and gives the findings.
     async fn compare(&self, monitor: &Monitor, version: &Version, check: &mut Check) -> Result<Vec<Finding>> {
         let spec = &monitor.spec;
-        let run = match &version.run {
-            Some(run) => self.0.experiments().run(run).await?,
-            None => {
-                return Err(Error::conflict("the version that serves has no run to take a reference from"));
-            }
-        };
-        let target = run.spec.target.clone();
         let window = Window {
             deployment: spec.deployment.clone(),
             version: Some(version.version),
@@ -77,18 +70,25 @@ impl Monitoring<'_> {
         }
         let (reference, label) = match &spec.reference {
             Reference::Evaluation => {
+                let run = version.run.as_deref().ok_or_else(|| {
+                    Error::conflict(
+                        "the version that serves was imported: it has no run to take a reference from, so the \
+                         monitor needs a window as its reference",
+                    )
+                })?;
+                let run = self.0.experiments().run(run).await?;
                 let id =
                     run.evaluation.as_deref().ok_or_else(|| Error::conflict("the run has no evaluation"))?;
-                (self.0.evaluation().get(id).await?.predictions, target.as_str())
+                (self.0.evaluation().get(id).await?.predictions, run.spec.target)
             }
             Reference::Window { from, to } => {
                 let window = Window { version: None, from: Some(*from), to: Some(*to), ..window };
-                (self.window(&window, spec.watch).await?.digest, LABEL)
+                (self.window(&window, spec.watch).await?.digest, LABEL.to_owned())
             }
         };
         let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Monitoring).await?;
         let shared = self.shared(version, &current, spec.watch);
-        let reference = self.aligned(&reference, &shared, label).await?;
+        let reference = self.aligned(&reference, &shared, &label).await?;
         check.reference_rows = reference.rows;
         let current = self.aligned(&current.digest, &shared, LABEL).await?;
         let source = async |file: &FileInfo| -> Result<_> {

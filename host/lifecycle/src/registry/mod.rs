@@ -1,10 +1,14 @@
 //! Registry: models, their immutable versions, aliases, and what came from what.
 
 mod aliases;
+mod format;
+mod import;
 mod records;
 mod versions;
 
-pub use records::{AliasChange, Model, ModelSpec, Version, VersionStatus, version_id};
+pub use format::Format;
+pub use import::ModelFile;
+pub use records::{AliasChange, Imported, Model, ModelSpec, Version, VersionStatus, version_id};
 pub use versions::{Comparison, Difference};
 
 use modelyard_catalog::{Direction, Edge, Order, Page, Query, Ref};

@@ -10,6 +10,7 @@ use modelyard_tables::Schema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Format;
 use crate::{
     experiments::Task,
     features::{Fitted, Join},
@@ -79,6 +80,19 @@ pub enum VersionStatus {
     Archived,
 }
 
+/// The file that a version was imported from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// Its format.
+    pub format: Format,
+    /// Its name, if it was told.
+    pub file: Option<String>,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
+
 /// An immutable version: the model with everything that it came from.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Version {
@@ -90,12 +104,15 @@ pub struct Version {
     pub status: VersionStatus,
     /// What it learnt.
     pub task: Task,
-    /// The run that it came from.
+    /// The run that it came from; none: it was imported.
     pub run: Option<String>,
+    /// The file that it came from; none: it was trained here.
+    #[serde(default)]
+    pub imported: Option<Imported>,
     /// The self-contained component: runner and artifact.
     #[schema(value_type = String)]
     pub component: Digest,
-    /// The trained artifact.
+    /// The trained artifact, or the imported file.
     #[schema(value_type = String)]
     pub artifact: Digest,
     /// The scoring plugin.
@@ -142,8 +159,12 @@ pub struct Version {
 
 impl Record for Version {
     const TABLE: &'static str = "model_version";
-    const INDEXES: &'static [Index] =
-        &[Index::on(&["model", "version"]), Index::on(&["status"]), Index::on(&["run"])];
+    const INDEXES: &'static [Index] = &[
+        Index::on(&["model", "version"]),
+        Index::on(&["status"]),
+        Index::on(&["run"]),
+        Index::on(&["artifact"]),
+    ];
     fn id(&self) -> String {
         version_id(&self.model, self.version)
     }

@@ -1,8 +1,9 @@
-//! Versions: registered from runs, listed, compared.
+//! Versions: registered, listed, compared.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -44,41 +45,64 @@ impl Registry<'_> {
     /// Registers a finished run as the next version of a model, which is
     /// created if it isn't there. The same run twice is one version.
     pub async fn register(&self, actor: &Actor, model: &str, run: &str) -> Result<Version> {
-        let model = match self.0.catalog.table::<Model>().get(model).await? {
-            Some(model) => model,
-            None => self.put_model(actor, ModelSpec { name: model.to_owned(), ..blank() }).await?,
-        };
+        let model = self.model_or_new(actor, model).await?;
         let run = self.0.experiments().run(run).await?;
         let again = Query::new().eq("run", &run.id).eq("model", &model.spec.name);
         if let Some(version) = self.0.catalog.table::<Version>().first(again).await? {
             return Ok(version);
         }
         let version = self.version_of(actor, &model, &run).await?;
+        let mut from = vec![("trained-by", Ref::of(&run))];
+        from.extend(version.datasets.iter().map(|name| ("trained-on", Ref::new("dataset_version", name))));
+        from.extend(version.views.iter().map(|name| ("trained-on", Ref::new("view_version", name))));
+        let source = json!({"run": run.id, "metrics": headline(&version)});
+        self.add(actor, &model, version, source, from).await
+    }
+
+    /// The model of this name, created if it isn't there.
+    pub(super) async fn model_or_new(&self, actor: &Actor, name: &str) -> Result<Model> {
+        match self.0.catalog.table::<Model>().get(name).await? {
+            Some(model) => Ok(model),
+            None => self.put_model(actor, ModelSpec { name: name.to_owned(), ..blank() }).await,
+        }
+    }
+
+    /// Writes a version as the model's next: with the edges to what it came
+    /// `from`, and `source`, which the audit trail and the subscribers are told.
+    pub(super) async fn add(
+        &self,
+        actor: &Actor,
+        model: &Model,
+        version: Version,
+        source: Value,
+        from: Vec<(&str, Ref)>,
+    ) -> Result<Version> {
         let id = version_id(&version.model, version.version);
         let updated = Model { latest: version.version, updated_at: version.created_at, ..model.clone() };
+        let mut detail = source.clone();
+        if let Value::Object(members) = &mut detail {
+            members.insert("component".into(), json!(version.component));
+        }
         let mut change = self
             .0
             .change(actor, "registry.version.created", Ref::of(&version))
-            .detail(json!({"run": run.id, "component": version.component, "metrics": headline(&version)}))
-            .from_edge("version-of", Ref::of(&model))
-            .from_edge("trained-by", Ref::of(&run))
+            .detail(detail)
+            .from_edge("version-of", Ref::of(model))
             .from_edge("runs", Ref::new("component", version.component.to_string()));
-        for reference in &version.datasets {
-            change = change.from_edge("trained-on", Ref::new("dataset_version", reference));
+        for (kind, origin) in from {
+            change = change.from_edge(kind, origin);
         }
-        for reference in &version.views {
-            change = change.from_edge("trained-on", Ref::new("view_version", reference));
-        }
+        let how = if version.imported.is_some() { "imported" } else { "registered" };
         let event = Event::new(
             version.created_at,
             "dev.modelyard.registry.version.created",
             "registry",
             Severity::Info,
-            format!("{id} was registered"),
+            format!("{id} was {how}"),
         )
         .model(&version.model)
         .version(version.version.to_string())
-        .details(json!({"run": run.id, "metrics": headline(&version)}));
+        .details(source);
         change.tx.require::<Model>(&model.spec.name, "latest", model.latest);
         change.put(&updated).insert(&version).event(event)?.commit().await?;
         self.0.documentation().refresh(&version.model, version.version).await?;
@@ -97,14 +121,13 @@ impl Registry<'_> {
         let component = run.component.ok_or_else(missing)?;
         let inspection = self.0.plugins().inspect(self.0.blobs.get(&component).await?).await?;
         let now = self.0.clock.now();
-        let expires =
-            model.spec.expires_after_days.map(|days| now + Duration::from_secs(u64::from(days) * 86_400));
         Ok(Version {
             model: model.spec.name.clone(),
             version: model.latest + 1,
             status: VersionStatus::Registered,
             task: run.spec.task,
             run: Some(run.id.clone()),
+            imported: None,
             component,
             artifact: run.artifact.ok_or_else(missing)?,
             runner: run.runner.clone().unwrap_or_default(),
@@ -120,7 +143,7 @@ impl Registry<'_> {
             capabilities: inspection.capabilities.iter().map(ToString::to_string).collect(),
             metrics: evaluation.map_or_else(|| run.metrics.clone(), |evaluation| evaluation.metrics),
             importance: run.importance.clone(),
-            expires_at: expires,
+            expires_at: expiry(model, now),
             archived_because: None,
             created_by: actor.name.clone(),
             created_at: now,
@@ -185,6 +208,9 @@ impl Registry<'_> {
             ("features".to_owned(), json!(version.features)),
             ("runner".to_owned(), json!(version.runner_component)),
         ]);
+        if let Some(imported) = &version.imported {
+            facts.insert("imported".to_owned(), json!(imported));
+        }
         for metric in version.metrics.iter().filter(|metric| metric.slice.is_none()) {
             facts.insert(format!("metrics.{}", metric.name), json!(metric.value));
         }
@@ -211,6 +237,11 @@ impl Registry<'_> {
 pub(crate) fn headline(version: &Version) -> BTreeMap<String, f64> {
     let whole = version.metrics.iter().filter(|metric| metric.slice.is_none());
     whole.map(|metric| (metric.name.clone(), metric.value)).collect()
+}
+
+/// When a version that is made now must go, by what its model says.
+pub(super) fn expiry(model: &Model, now: Timestamp) -> Option<Timestamp> {
+    model.spec.expires_after_days.map(|days| now + Duration::from_secs(u64::from(days) * 86_400))
 }
 
 fn blank() -> ModelSpec {

@@ -60,13 +60,19 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Optional<
 
 /// `application/json` or `application/…+json`, whatever its parameters.
 fn check_json(headers: &HeaderMap) -> Result<(), Response> {
-    let given = media_type(headers);
-    if given == "application/json" || (given.starts_with("application/") && given.ends_with("+json")) {
+    if is_json(headers) {
         return Ok(());
     }
+    let given = media_type(headers);
     let what =
         if given.is_empty() { "no content type".to_owned() } else { format!("the content type {given}") };
     Err(unsupported(&format!("the request has {what}; send application/json")))
+}
+
+/// Whether the body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let given = media_type(headers);
+    given == "application/json" || (given.starts_with("application/") && given.ends_with("+json"))
 }
 
 /// The body's media type in lower case; empty if there is none.
@@ -91,7 +97,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Fail
 }
 
 /// Reads JSON; an error names the field as it stands in the body: `spine.from`, `routes[1].weight`.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -160,28 +166,30 @@ fn wrong_query(rejection: &QueryRejection) -> Failure {
 /// A component's bytes.
 pub(crate) struct Component(pub(crate) Bytes);
 
-impl Component {
-    /// The largest that is taken.
-    const MOST: usize = 64 << 20;
-}
-
 impl<S: Send + Sync> FromRequest<S> for Component {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        let mut chunks = request.into_body().into_data_stream();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = chunks.next().await {
-            let chunk =
-                chunk.map_err(|error| Error::invalid(format!("the component can't be read: {error}")))?;
-            if bytes.len() + chunk.len() > Self::MOST {
-                let most = Self::MOST >> 20;
-                return Err(Error::new(Code::TooLarge, format!("a component has at most {most} MiB")).into());
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(Self(bytes.into()))
+        file(request, "component").await.map(Self)
     }
+}
+
+/// The largest component or model file that is taken, in bytes.
+const MOST: usize = 64 << 20;
+
+/// A body that is a file, held in memory whole: a `what`.
+pub(crate) async fn file(request: Request, what: &str) -> Result<Bytes, Failure> {
+    let mut chunks = request.into_body().into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Error::invalid(format!("the {what} can't be read: {error}")))?;
+        if bytes.len() + chunk.len() > MOST {
+            let message = format!("a {what} has at most {} MiB", MOST >> 20);
+            return Err(Error::new(Code::TooLarge, message).into());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.into())
 }
 
 /// A model version as it is asked for: its number, an alias, or `latest`.

@@ -1,10 +1,16 @@
 //! Models, versions, aliases and lineage.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use modelyard_clock::Timestamp;
 use modelyard_lifecycle::{
     Edge, Error, Platform,
-    registry::{AliasChange, Comparison, Model, ModelSpec, Version},
+    experiments::Task,
+    registry::{AliasChange, Comparison, Format, Model, ModelFile, ModelSpec, Version},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Items, Paging,
-    extract::{Body, Path, Query, VersionReference},
+    extract::{Body, Path, Query, VersionReference, file, is_json, media_type, parse, unsupported},
 };
 use crate::{auth::Caller, problem::Answer};
 
@@ -38,6 +44,31 @@ struct Register {
     /// The finished run's id.
     run: String,
 }
+
+/// What is known of a model file beside its bytes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Import {
+    /// Its format, if its first bytes are not to tell.
+    #[param(inline)]
+    format: Option<Format>,
+    /// What the model does, if its outputs are not to tell.
+    #[param(inline)]
+    task: Option<Task>,
+    /// Its name, for the record.
+    file: Option<String>,
+}
+
+/// Media types of model files. JSON is one too, where it is XGBoost's.
+const FILES: &[&str] = &[
+    "application/octet-stream",
+    "application/onnx",
+    "application/x-onnx",
+    "application/x-protobuf",
+    "application/protobuf",
+    "application/ubjson",
+    "text/plain",
+];
 
 /// What an alias is to name.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -145,15 +176,42 @@ async fn versions(
     Ok(Json(platform.registry().versions(&model, page.limit(), page.after).await?.into()))
 }
 
-/// Registers a finished run as the next version; the same run twice is one version.
-#[utoipa::path(post, path = "/api/v1/registry/models/{model}/versions", tag = "registry", request_body = Register, responses((status = 201, body = Version)))]
+/// Makes a finished run, or a model file from elsewhere, the next version; the same one twice is one version.
+#[utoipa::path(
+    post,
+    path = "/api/v1/registry/models/{model}/versions",
+    tag = "registry",
+    request_body(
+        description = "The run's id as JSON; or the file as it is: XGBoost JSON or UBJSON, LightGBM text, ONNX, \
+                       or an artifact of this server",
+        content((Register = "application/json"), (Vec<u8> = "application/octet-stream"))
+    ),
+    responses((status = 201, body = Version))
+)]
 async fn register(
     State(platform): State<Platform>,
     Caller(actor): Caller,
     Path(model): Path<String>,
-    Body(ask): Body<Register>,
-) -> Answer<(StatusCode, Json<Version>)> {
-    Ok((StatusCode::CREATED, Json(platform.registry().register(&actor, &model, &ask.run).await?)))
+    Query(import): Query<Import>,
+    request: Request,
+) -> Answer<Response> {
+    let (json, kind) = (is_json(request.headers()), media_type(request.headers()));
+    if !json && !FILES.contains(&kind.as_str()) {
+        return Ok(unsupported(&format!(
+            "the content type {kind:?} is none of a model file; send {}, or application/json with {{\"run\": …}}",
+            FILES.join(", ")
+        )));
+    }
+    let bytes = file(request, "model file").await?;
+    let registry = platform.registry();
+    let version = match json && import.format.is_none() && Format::recognise(&bytes).is_none() {
+        true => registry.register(&actor, &model, &parse::<Register>(&bytes)?.run).await?,
+        false => {
+            let Import { format, task, file: name } = import;
+            registry.import(&actor, &model, ModelFile { bytes, name, format, task }).await?
+        }
+    };
+    Ok((StatusCode::CREATED, Json(version)).into_response())
 }
 
 /// A version by its number, an alias or `latest`.

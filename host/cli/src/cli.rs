@@ -7,7 +7,8 @@ use crate::{
     client::Client,
     commands::{
         clock, deployment, documentation, evaluation, experiments, features, feedback, function, governance,
-        ingestion, job, monitoring, plugin, registry, retirement, scaling, schedule, serve, subscription,
+        ingestion, job, model, monitoring, plugin, registry, retirement, scaling, schedule, serve,
+        subscription,
     },
     context::Context,
     manifest,
@@ -71,6 +72,8 @@ enum Command {
     Evaluation(evaluation::Command),
     /// Models, versions, aliases and lineage.
     Registry(registry::Command),
+    /// Models, from here and from elsewhere (short for `registry model`).
+    Model(model::Command),
     /// Deployments: put models behind endpoints and call them.
     Deployment(deployment::Command),
     /// Monitors, checks, findings and health.
@@ -114,6 +117,7 @@ impl Cli {
             Command::Experiments(command) => command.run(&context()?).await,
             Command::Evaluation(command) => command.run(&context()?).await,
             Command::Registry(command) => command.run(&context()?).await,
+            Command::Model(command) => command.run(&context()?).await,
             Command::Deployment(command) => command.run(&context()?).await,
             Command::Monitoring(command) => command.run(&context()?).await,
             Command::Feedback(command) => command.run(&context()?).await,

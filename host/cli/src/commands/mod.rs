@@ -12,6 +12,8 @@ pub(crate) mod governance;
 pub(crate) mod infer;
 pub(crate) mod ingestion;
 pub(crate) mod job;
+mod mlmodel;
+pub(crate) mod model;
 pub(crate) mod monitoring;
 pub(crate) mod plugin;
 pub(crate) mod registry;

@@ -5,26 +5,20 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
+use super::model;
 use crate::{
     context::{Context, Limit},
-    document::{Begin, VersionOf},
+    document::VersionOf,
     output::Column,
 };
 
-const MODELS: &[Column] = &[
-    ("NAME", "name"),
-    ("LATEST", "latest"),
-    ("ALIASES", "aliases"),
-    ("OWNER", "owner"),
-    ("DESCRIPTION", "description"),
-    ("UPDATED", "updated_at"),
-];
 const VERSIONS: &[Column] = &[
     ("VERSION", "version"),
     ("STATUS", "status"),
     ("TASK", "task"),
     ("METRICS", "metrics"),
     ("RUN", "run"),
+    ("FILE", "imported.file"),
     ("CREATED", "created_at"),
 ];
 const CHANGES: &[Column] = &[
@@ -51,7 +45,7 @@ pub(crate) struct Command {
 enum Verb {
     /// Models: names for versions.
     #[command(subcommand)]
-    Model(Model),
+    Model(model::Verb),
     /// Make a run's model the next version.
     Register {
         /// The model.
@@ -96,49 +90,6 @@ enum Verb {
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-enum Model {
-    /// Create a model or change what is said about it.
-    #[command(
-        after_help = "Example:\n  modelyard registry model put late --description 'Will a flight arrive late?' --owner ops"
-    )]
-    Put(PutModel),
-    /// List the models.
-    List(Limit),
-    /// Show a model.
-    Show {
-        /// The model.
-        name: String,
-    },
-}
-
-#[derive(Debug, Args)]
-struct PutModel {
-    #[command(flatten)]
-    begin: Begin,
-    /// What it predicts.
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Who answers for it.
-    #[arg(long)]
-    owner: Option<String>,
-    /// Its licence (SPDX).
-    #[arg(long, value_name = "SPDX")]
-    license: Option<String>,
-    /// What it is meant for.
-    #[arg(long, value_name = "TEXT")]
-    intended_use: Option<String>,
-    /// What it must not be used for, and where it is weak.
-    #[arg(long, value_name = "TEXT")]
-    limitations: Option<String>,
-    /// A word to find it by; may be repeated.
-    #[arg(long = "tag")]
-    tags: Vec<String>,
-    /// Days after registration on which a version must go.
-    #[arg(long, value_name = "DAYS")]
-    expires_after_days: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -191,7 +142,7 @@ enum Alias {
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         match self.verb {
-            Verb::Model(verb) => model(context, verb).await,
+            Verb::Model(verb) => verb.run(context).await,
             Verb::Register { model, run } => {
                 let path = ["registry", "models", &model, "versions"];
                 let version = context.perform(&path, Some(&json!({"run": run})), false).await?;
@@ -222,21 +173,6 @@ impl Command {
                 context.show(&["deployment", &deployment, "served"], &[("at", at)]).await
             }
         }
-    }
-}
-
-async fn model(context: &Context, verb: Model) -> Result<()> {
-    const PATH: &[&str] = &["registry", "models"];
-    match verb {
-        Model::Put(put) => {
-            let spec = put.begin.spec()?.set("description", put.description).set("owner", put.owner);
-            let spec = spec.set("license", put.license).set("intended_use", put.intended_use);
-            let spec = spec.set("limitations", put.limitations).list("tags", &put.tags);
-            let spec = spec.set("expires_after_days", put.expires_after_days).done();
-            context.put(PATH, &[], &spec, "model").await
-        }
-        Model::List(limit) => context.list(PATH, &[], limit, MODELS).await,
-        Model::Show { name } => context.show(&["registry", "models", &name], &[]).await,
     }
 }
 

@@ -62,24 +62,34 @@ impl Head {
     /// of the positive class, log-odds by class, or the number itself.
     #[must_use]
     pub fn answer(&self, mut scores: Vec<f64>) -> Vec<Tensor> {
+        match self.task {
+            Task::Regression => {}
+            Task::Binary => scores.iter_mut().for_each(|score| *score = sigmoid(*score)),
+            Task::Multiclass => scores.chunks_exact_mut(self.scores().max(1)).for_each(softmax),
+        }
+        self.tell(scores)
+    }
+
+    /// Answers from what [`answer`](Self::answer) makes of raw scores: the
+    /// probability of the positive class, of each class, or the number.
+    #[must_use]
+    pub fn tell(&self, values: Vec<f64>) -> Vec<Tensor> {
         let width = self.scores().max(1);
-        let rows = (scores.len() / width) as i64;
+        let rows = (values.len() / width) as i64;
         let tensor = |name: &str, shape, data| Tensor { name: name.to_owned(), shape, data };
         match self.task {
-            Task::Regression => vec![tensor("prediction", vec![rows], TensorData::Fp64(scores))],
+            Task::Regression => vec![tensor("prediction", vec![rows], TensorData::Fp64(values))],
             Task::Binary => {
-                scores.iter_mut().for_each(|score| *score = sigmoid(*score));
-                let label = self.labels(scores.iter().map(|p| usize::from(*p >= 0.5)));
+                let label = self.labels(values.iter().map(|p| usize::from(*p >= 0.5)));
                 vec![
-                    tensor("probability", vec![rows], TensorData::Fp64(scores)),
+                    tensor("probability", vec![rows], TensorData::Fp64(values)),
                     tensor("label", vec![rows], label),
                 ]
             }
             Task::Multiclass => {
-                scores.chunks_exact_mut(width).for_each(softmax);
-                let label = self.labels(scores.chunks_exact(width).map(best));
+                let label = self.labels(values.chunks_exact(width).map(best));
                 vec![
-                    tensor("probability", vec![rows, width as i64], TensorData::Fp64(scores)),
+                    tensor("probability", vec![rows, width as i64], TensorData::Fp64(values)),
                     tensor("label", vec![rows], label),
                 ]
             }

@@ -6,6 +6,7 @@
 //! - [`Head`]: what a model answers, from scores to named tensors.
 //! - [`gbdt`] and [`linear`]: the built-in models and their artifacts.
 //! - [`target`]: the column to predict, as numbers or as classes.
+//! - [`trees`]: tree ensembles of other libraries, for the runners of their files.
 
 pub mod codec;
 pub mod columns;
@@ -14,6 +15,7 @@ mod head;
 mod inputs;
 pub mod linear;
 pub mod target;
+pub mod trees;
 
 pub use crate::{Datatype, Error, Signature, Tensor, TensorData, TensorSpec};
 pub use head::{Head, Task, sigmoid, softmax};

@@ -3,10 +3,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use modelyard_clock::Timestamp;
 use surrealdb::types::Value as Db;
 
 use crate::{
-    Error, Options, Record, Result, Table, Transaction, repair,
+    Error, Options, Query, Record, Result, Table, Transaction, repair, select,
     store::{Binds, Store, quoted},
 };
 
@@ -77,12 +78,30 @@ impl Catalog {
                 return Err(self.0.name_for(&failure.error, R::TABLE, "(existing records)"));
             }
         }
-        self.0.defined.lock().unwrap_or_else(PoisonError::into_inner).insert(R::TABLE.to_owned());
+        self.0.defined.lock().unwrap_or_else(PoisonError::into_inner).insert(R::TABLE, R::KEPT);
         Ok(())
     }
 
     fn is_defined(&self, table: &str) -> bool {
-        self.0.defined.lock().unwrap_or_else(PoisonError::into_inner).contains(table)
+        self.0.defined.lock().unwrap_or_else(PoisonError::into_inner).contains_key(table)
+    }
+
+    /// Deletes the records that are older at `now` than their tables keep them
+    /// ([`Record::KEPT`]), in the tables that this process has used. Gives how many.
+    pub async fn prune(&self, now: Timestamp) -> Result<u64> {
+        let defined = self.0.defined.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut pruned = 0;
+        for (table, kept) in defined {
+            let Some(kept) = kept else { continue };
+            let oldest = now - Duration::from_secs(u64::from(kept.days) * 86_400);
+            let delete = select::delete(table, &Query::new().lt(kept.from, oldest))?;
+            let mut results = self.0.run(&delete.text, &delete.binds).await?;
+            let gone: Db = results.take(0).map_err(|error| self.0.name(&error))?;
+            if let Db::Array(gone) = gone {
+                pruned += gone.len() as u64;
+            }
+        }
+        Ok(pruned)
     }
 
     /// Defines the table unless this process has done so.

@@ -66,6 +66,6 @@ pub use graph::{Direction, Edge, Ref};
 pub use migration::{Migration, Step};
 pub use options::{Credentials, Level, Options};
 pub use query::{Order, Page, Query};
-pub use record::{Index, Record, Revision};
+pub use record::{Index, Kept, Record, Revision};
 pub use table::Table;
 pub use transaction::Transaction;

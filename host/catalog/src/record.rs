@@ -6,9 +6,21 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     const TABLE: &'static str;
     /// The table's indexes; changing this list changes them when the table is next defined.
     const INDEXES: &'static [Index] = &[];
+    /// How long records are kept; none: until somebody deletes them. See
+    /// [`Catalog::prune`](crate::Catalog::prune).
+    const KEPT: Option<Kept> = None;
 
     /// The record's identity within its table: any text, unicode, slashes and quotes included.
     fn id(&self) -> String;
+}
+
+/// How long the records of a table are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The field with the time from which it counts; it should have an index.
+    pub from: &'static str,
+    /// Days of 24 hours.
+    pub days: u32,
 }
 
 /// One index of a table.

@@ -60,6 +60,14 @@ pub(crate) fn count(table: &str, query: &Query) -> Result<Select> {
     Ok(Select { text, binds })
 }
 
+/// Deletes the query's rows, whatever its order, limit and cursor; gives their revisions.
+pub(crate) fn delete(table: &str, query: &Query) -> Result<Select> {
+    let mut binds = Binds::default();
+    let conditions = conditions(table, query, &mut binds)?;
+    let text = format!("DELETE {}{} RETURN VALUE $before.rev", quoted(table)?, filter(&conditions));
+    Ok(Select { text, binds })
+}
+
 fn filter(conditions: &[String]) -> String {
     if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
 }

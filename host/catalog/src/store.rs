@@ -1,7 +1,7 @@
 //! The connection: sends queries, repeats those that collide, names what went wrong.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     path::PathBuf,
     sync::Mutex,
@@ -15,7 +15,10 @@ use surrealdb::{
     types::{AlreadyExistsError, Array, Object, QueryError, RecordId, RecordIdKey, Value as Db},
 };
 
-use crate::{Error, Result, record::UNIQUE};
+use crate::{
+    Error, Result,
+    record::{Kept, UNIQUE},
+};
 
 /// How long colliding writers are repeated before the caller hears of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,8 +31,8 @@ pub(crate) struct Store {
     pub(crate) url: String,
     /// The directory of an embedded store.
     pub(crate) directory: Option<PathBuf>,
-    /// Tables that were defined by this process.
-    pub(crate) defined: Mutex<HashSet<String>>,
+    /// Tables that were defined by this process, and how long they keep their records.
+    pub(crate) defined: Mutex<HashMap<&'static str, Option<Kept>>>,
     /// Held while tables are defined, so that two tasks don't collide on it.
     pub(crate) defining: tokio::sync::Mutex<()>,
     /// One of these is held while a record is read, changed and written back, so that

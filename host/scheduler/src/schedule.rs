@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use modelyard_catalog::{Index, Record};
+use modelyard_catalog::{Index, Kept, Record};
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -151,7 +151,9 @@ impl Firing {
 
 impl Record for Firing {
     const TABLE: &'static str = "firing";
-    const INDEXES: &'static [Index] = &[Index::on(&["schedule", "scheduled_at"]), Index::on(&["outcome"])];
+    const INDEXES: &'static [Index] =
+        &[Index::on(&["schedule", "scheduled_at"]), Index::on(&["outcome"]), Index::on(&["scheduled_at"])];
+    const KEPT: Option<Kept> = Some(Kept { from: "scheduled_at", days: 400 });
 
     fn id(&self) -> String {
         self.id.clone()

@@ -1,5 +1,6 @@
 //! Requests sent twice. A request with an `Idempotency-Key` is done once; the
-//! same request with the same key gets the stored answer, also after a restart.
+//! same request with the same key gets the stored answer, also after a restart;
+//! for seven days, then the key is forgotten.
 
 use axum::{
     body::{Body, to_bytes},
@@ -9,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use modelyard_catalog::{Index, Record};
+use modelyard_catalog::{Index, Kept, Record};
 use modelyard_clock::Timestamp;
 use modelyard_lifecycle::{Code, Error, Platform, governance::Actor};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,7 @@ struct Repeated {
 impl Record for Repeated {
     const TABLE: &'static str = "idempotency";
     const INDEXES: &'static [Index] = &[Index::on(&["at"])];
+    const KEPT: Option<Kept> = Some(Kept { from: "at", days: 7 });
     fn id(&self) -> String {
         self.key.clone()
     }

@@ -7,6 +7,7 @@ mod graph;
 mod migration;
 mod queries;
 mod records;
+mod retention;
 mod transactions;
 
 use modelyard_catalog::{Catalog, Index, Options, Record};

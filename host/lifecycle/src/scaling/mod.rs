@@ -20,6 +20,9 @@ use crate::{Platform, Result};
 /// How often counters are written to the usage records, and idle instances dropped.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// How often records that are no longer kept are deleted.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Scaling of a platform.
 pub struct Scaling<'p>(pub(crate) &'p Platform);
 
@@ -47,15 +50,23 @@ pub struct Bill {
 }
 
 impl Scaling<'_> {
-    /// Every few seconds until `shutdown`: writes usage, drops idle instances.
+    /// Every few seconds until `shutdown`: writes usage, drops idle instances;
+    /// every hour: deletes records that are no longer kept.
     pub(crate) async fn upkeep(&self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
+        let mut pruned = Instant::now();
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 () = tokio::time::sleep(EVERY) => {}
             }
             self.0.runtime.evict_idle(Instant::now());
+            if pruned.elapsed() >= PRUNE_EVERY {
+                pruned = Instant::now();
+                if let Err(error) = self.0.catalog.prune(self.0.clock.now()).await {
+                    tracing::error!(%error, "old records could not be deleted");
+                }
+            }
             if let Err(error) = self.write_usage().await {
                 tracing::error!(%error, "usage could not be written");
             }

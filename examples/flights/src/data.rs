@@ -87,9 +87,10 @@ impl Year {
         let path = directory.join("flights.csv.gz");
         year.header = each(&path, |columns, line| {
             let flight = flight(columns, line)?;
-            // Delays are known at the end of the hour in which the flight really left.
+            // Delays are known at the end of the hour in which the flight really
+            // left; an early one at the end of the hour it was scheduled for.
             if let Some(delay) = flight.dep_delay {
-                let left = flight.at * 60 + (flight.minute + delay) as i64;
+                let left = flight.at * 60 + (flight.minute + delay.max(0.0)) as i64;
                 let known = left.div_euclid(60) + 1;
                 let delays = year.delays.entry((flight.origin.clone(), known)).or_default();
                 delays.sum += delay;
@@ -297,8 +298,11 @@ mod tests {
         assert_eq!(day[0].weekday(), 2.0);
         let flight = day.iter().find(|flight| flight.carrier == "UA" && flight.dest == "IAH").unwrap();
         assert_eq!((flight.distance, flight.arr_delay), (1400.0, Some(11.0)));
-        // Known at six are the five that had left EWR by then: 2 minutes late, and 4, 5, 2 and 1 early.
-        assert_eq!(year.delays("EWR", day[0].at + 1), [Some(-2.0), Some(5.0)]);
+        // Known at six are the two of five o'clock from EWR, 2 minutes late and 4 early; three of six
+        // o'clock had left as well, but no flight tells of itself before its hour is over.
+        assert_eq!(year.delays("EWR", day[0].at + 1), [Some(-1.0), Some(2.0)]);
+        let alone = |flight: &&Flight| year.delays(&flight.origin, flight.at)[1].is_none();
+        assert_eq!(day.iter().filter(alone).count(), 6, "the first of the year know of no departure");
         assert_eq!(year.weather("EWR", day[0].at)[0], Some(39.02));
     }
 }

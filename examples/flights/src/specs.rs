@@ -17,8 +17,10 @@ pub(crate) const DEPLOYMENT: &str = "late";
 
 /// Late departures by airport and hour, known at the end of the hour in which
 /// the flights really left: a delay counts for nobody before it has happened.
+/// What leaves early is known at the end of its scheduled hour: were it known
+/// before, a flight's own departure would stand among what is known of it.
 pub(crate) const DELAYS: &str = "SELECT origin, \
-    to_timestamp_micros((CAST(time_hour AS BIGINT) + CAST(minute + dep_delay AS BIGINT) * 60000000) \
+    to_timestamp_micros((CAST(time_hour AS BIGINT) + CAST(minute + greatest(dep_delay, 0.0) AS BIGINT) * 60000000) \
     / 3600000000 * 3600000000 + 3600000000) AS known_at, \
     avg(dep_delay) AS delay_mean, CAST(count(*) AS DOUBLE) AS delay_count \
     FROM flights WHERE dep_delay IS NOT NULL GROUP BY 1, 2";

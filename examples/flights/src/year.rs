@@ -19,7 +19,8 @@ use crate::{
 /// Rows of one call.
 const BATCH: usize = 500;
 /// Flights of each morning that are asked for one by one; weather and delays
-/// come from the online store.
+/// come from the online store. They are the first of the day: what has arrived
+/// by the morning is all that is known of delays before they leave.
 const SINGLE: usize = 3;
 /// Days until labels arrive.
 const DELAY: usize = 2;

@@ -21,11 +21,11 @@ const deployment = {
         figures([
           ["calls", count(seen.calls)],
           ["errors", `${count(seen.errors)} (${share(seen.errors, seen.calls)})`, seen.errors ? "bad-text" : ""],
-          ["mean latency", seen.calls > seen.errors ? micros(seen.latency_us / (seen.calls - seen.errors)) : "–"],
-          ["median", quantile(seen.buckets ?? [], 0.5)],
-          ["99th percentile", quantile(seen.buckets ?? [], 0.99)],
+          ["mean latency", seen.calls > seen.errors ? micros(seen.total.sum_us / (seen.calls - seen.errors)) : "–"],
+          ["median", quantile(seen.total?.buckets ?? [], 0.5)],
+          ["99th percentile", quantile(seen.total?.buckets ?? [], 0.99)],
         ]),
-        seen.buckets && h("div", { class: "histogram" }, latency(seen.buckets), h("p", { class: "ends" }, h("span", null, "50 µs"), h("span", null, "calls by latency"), h("span", null, "> 2 s"))),
+        seen.total && h("div", { class: "histogram" }, latency(seen.total.buckets), h("p", { class: "ends" }, h("span", null, "50 µs"), h("span", null, "calls by latency"), h("span", null, "> 2 s"))),
       ] : empty("Not called since this server began."));
   }) : [empty("Nothing deployed yet.")],
 };

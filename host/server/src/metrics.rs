@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use axum::{extract::State, http::header, response::IntoResponse};
-use modelyard_lifecycle::{Platform, deployment::BOUNDS_US};
+use modelyard_lifecycle::{
+    Platform,
+    deployment::{BOUNDS_US, Distribution, EndpointStats},
+};
 
 /// Counters and gauges of host and deployments.
 pub(crate) async fn metrics(State(platform): State<Platform>) -> impl IntoResponse {
@@ -42,25 +45,37 @@ pub(crate) async fn metrics(State(platform): State<Platform>) -> impl IntoRespon
         "Failed calls by version.",
         routes(|route| route.errors),
     );
-    let mut samples = Vec::new();
-    let mut counts = Vec::new();
-    for deployment in &health.deployments {
-        let name = escaped(&deployment.deployment);
-        let mut total = 0;
-        for (index, count) in deployment.buckets.iter().enumerate() {
-            total += count;
-            let bound = BOUNDS_US.get(index).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
-            samples.push((format!("_bucket{{deployment=\"{name}\",le=\"{bound}\"}}"), total.to_string()));
-        }
-        counts.push((
-            format!("_sum{{deployment=\"{name}\"}}"),
-            (deployment.latency_us as f64 / 1e6).to_string(),
-        ));
-        counts.push((format!("_count{{deployment=\"{name}\"}}"), total.to_string()));
+    let phase = |part: fn(&EndpointStats) -> &Distribution| -> Vec<(String, String)> {
+        health
+            .deployments
+            .iter()
+            .flat_map(|stats| histogram(&escaped(&stats.deployment), part(stats)))
+            .collect()
+    };
+    for (name, help, samples) in [
+        ("call", "From request to reply.", phase(|stats| &stats.total)),
+        ("queue", "Waiting for a place.", phase(|stats| &stats.queue)),
+        ("instantiate", "Making an instance; 0 for a warm one.", phase(|stats| &stats.instantiate)),
+        ("compute", "In features and model.", phase(|stats| &stats.compute)),
+    ] {
+        family(&format!("modelyard_{name}_seconds"), "histogram", help, samples);
     }
-    samples.extend(counts);
-    family("modelyard_call_seconds", "histogram", "From request to reply.", samples);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// A histogram's samples: buckets that count all below their bound, sum, count.
+fn histogram(deployment: &str, of: &Distribution) -> Vec<(String, String)> {
+    let mut samples = Vec::with_capacity(of.buckets.len() + 2);
+    let mut total = 0;
+    for (index, count) in of.buckets.iter().enumerate() {
+        total += count;
+        let bound = BOUNDS_US.get(index).map_or("+Inf".to_owned(), |us| (*us as f64 / 1e6).to_string());
+        samples.push((format!("_bucket{{deployment=\"{deployment}\",le=\"{bound}\"}}"), total.to_string()));
+    }
+    let sum = of.sum_us as f64 / 1e6;
+    samples.push((format!("_sum{{deployment=\"{deployment}\"}}"), sum.to_string()));
+    samples.push((format!("_count{{deployment=\"{deployment}\"}}"), total.to_string()));
+    samples
 }
 
 fn escaped(text: &str) -> String {

@@ -38,7 +38,7 @@ pub use erase::Erased;
 pub use error::{Error, Result};
 pub use join::{PointInTime, ViewJoin};
 pub use labels::{Label, LabelPut, Labels};
-pub use online::{Key, Lookup, OnlineStore, Put, Status};
+pub use online::{Key, Layout, Lookup, OnlineStore, Put, Status};
 pub use predictions::{ErasedPredictions, Prediction, PredictionId, PredictionLog, Sealed, Window};
 pub use schema::{Change, ColumnType, Field, Schema};
 pub use tables::{Options, Tables};

@@ -59,8 +59,14 @@ impl Engine {
     }
 
     /// A context that knows the tables and nothing else: no files, no
-    /// settings, no other catalogue.
-    async fn context(&self, files: &Files, tables: &[Named<'_>]) -> Result<SessionContext> {
+    /// settings, no other catalogue. In one partition a query gives its rows in
+    /// the same order each time; in more, as they come.
+    async fn context(
+        &self,
+        files: &Files,
+        tables: &[Named<'_>],
+        partitions: usize,
+    ) -> Result<SessionContext> {
         let top = std::num::NonZeroUsize::MIN;
         let pool = TrackConsumersPool::new(FairSpillPool::new(self.memory), top);
         let environment = RuntimeEnvBuilder::new()
@@ -68,7 +74,8 @@ impl Engine {
             .with_temp_file_path(&self.tmp)
             .build_arc()
             .map_err(|error| fault(&error))?;
-        let mut config = SessionConfig::new().with_target_partitions(2).with_information_schema(false);
+        let mut config =
+            SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
         config.options_mut().execution.parquet.schema_force_view_types = false;
         let context = SessionContext::new_with_config_rt(config, environment);
         for (name, digests) in tables {
@@ -88,9 +95,15 @@ impl Engine {
         Ok(context)
     }
 
-    async fn plan(&self, files: &Files, query: &str, tables: &[Named<'_>]) -> Result<DataFrame> {
+    async fn plan(
+        &self,
+        files: &Files,
+        query: &str,
+        tables: &[Named<'_>],
+        partitions: usize,
+    ) -> Result<DataFrame> {
         check(query)?;
-        let context = self.context(files, tables).await?;
+        let context = self.context(files, tables, partitions).await?;
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         context.sql_with_options(query, options).await.map_err(|error| fault(&error))
@@ -120,7 +133,7 @@ impl Engine {
         tables: &[Named<'_>],
         limit: Option<usize>,
     ) -> Result<(Schema, Vec<RecordBatch>)> {
-        let mut frame = self.plan(files, query, tables).await?;
+        let mut frame = self.plan(files, query, tables, 2).await?;
         if limit.is_some() {
             frame = frame.limit(0, limit).map_err(|error| fault(&error))?;
         }
@@ -133,8 +146,11 @@ impl Engine {
         .await
     }
 
+    /// The rows of a query as a file: of the same tables the same file, since
+    /// what is trained on its rows and what their order decides (the split, the
+    /// order of sums) must repeat.
     pub(crate) async fn write(&self, files: &Files, query: &str, tables: &[Named<'_>]) -> Result<FileInfo> {
-        let frame = self.plan(files, query, tables).await?;
+        let frame = self.plan(files, query, tables, 1).await?;
         let files = files.clone();
         let fill = async move {
             let schema = Schema::from_arrow(frame.schema().as_arrow())?;

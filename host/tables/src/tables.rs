@@ -120,7 +120,8 @@ impl Tables {
         let interval = Duration::from_millis(options.commit_interval_ms);
         let files = Files { blobs, tmp: tmp.clone() };
         let engine = Engine::new(options.sql_memory, Duration::from_secs(options.sql_timeout_s), tmp)?;
-        let online = OnlineStore::open(&dir.join("online"), interval, options.compact_bytes, lock.clone())?;
+        let (compact, held) = (options.compact_bytes, lock.clone());
+        let online = OnlineStore::open(&dir.join("online"), interval, compact, clock.clone(), held)?;
         let labels = Labels::open(&dir.join("labels"), interval, lock.clone())?;
         let limits = Limits {
             interval,
@@ -182,7 +183,7 @@ impl Tables {
         self.inner.engine.query(&self.inner.files, query, tables, limit).await
     }
 
-    /// The rows of one SELECT as a dataset file.
+    /// The rows of one SELECT as a dataset file, the same each time.
     pub async fn write_sql(&self, query: &str, tables: &[(&str, Vec<Digest>)]) -> Result<FileInfo> {
         self.inner.engine.write(&self.inner.files, query, tables).await
     }

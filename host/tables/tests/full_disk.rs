@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::Command};
 use common::{file, open, prediction, s64s, table, texts, time, times};
 use modelyard_blobs::Blobs;
 use modelyard_clock::Clock;
-use modelyard_tables::{Error, Label, Options, Scan, Tables, Window};
+use modelyard_tables::{Error, Label, Layout, Options, Scan, Tables, Window};
 
 /// A file system of a few megabytes in memory.
 struct Small(tempfile::TempDir);
@@ -85,7 +85,7 @@ async fn logs_refuse_and_recover() {
     let error = tables.labels().put(vec![label.clone()]).await.unwrap_err();
     assert!(matches!(error, Error::Full(_)), "{error}");
     let row = table(vec![texts("id", &["i".repeat(100_000).as_str()]), times("at", &["2013-01-01"])]);
-    let error = tables.online().put("stats", &["id"], &row, "at").await.unwrap_err();
+    let error = tables.online().put("stats", &Layout::new(&["id"], "at"), &row).await.unwrap_err();
     assert!(matches!(error, Error::Full(_)), "{error}");
     assert_eq!((tables.labels().count(), tables.online().keys("stats")), (0, 0), "refused is not there");
     // Who doesn't wait is kept in memory and written when there is room.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use common::{f64s, open, open_with, prediction, rows, s64s, table, time, times};
-use modelyard_tables::{Label, PredictionId, Status, Tables, Window};
+use modelyard_tables::{Label, Layout, PredictionId, Status, Tables, Window};
 
 const DIR: &str = "MODELYARD_TABLES_KILL_DIR";
 
@@ -57,7 +57,7 @@ async fn load(tables: Tables, task: i64) {
         if n % 5 == 0 {
             let at = (time("2013-01-01") + Duration::from_secs(n.unsigned_abs())).to_string();
             let row = table(vec![s64s("id", &[task]), times("at", &[&at]), f64s("v", &[n as f64])]);
-            tables.online().put("stats", &["id"], &row, "at").await.unwrap();
+            tables.online().put("stats", &Layout::new(&["id"], "at"), &row).await.unwrap();
             say(&format!("online {task} {n}"));
         }
     }

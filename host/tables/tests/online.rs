@@ -7,7 +7,7 @@ mod common;
 use std::{path::Path, time::Duration};
 
 use common::{f64s, open, open_with, s64s, table, texts, time, times};
-use modelyard_tables::{Error, Put, Status, Tables, Value};
+use modelyard_tables::{Error, Layout, Put, Status, Tables, Value};
 
 fn on_disk(dir: &Path, text: &str) -> bool {
     let holds = |path: &Path| {
@@ -23,11 +23,11 @@ async fn put(tables: &Tables, planes: &[&str], at: &str, speed: f64) -> Put {
         times("at", &vec![at; planes.len()]),
         f64s("speed", &vec![speed; planes.len()]),
     ]);
-    tables.online().put("stats", &["plane"], &rows, "at").await.unwrap()
+    tables.online().put("stats", &Layout::new(&["plane"], "at"), &rows).await.unwrap()
 }
 
 fn speed(tables: &Tables, plane: &str) -> Option<Value> {
-    let found = tables.online().get("stats", &[vec![plane.into()]], time("2013-02-01"), None);
+    let found = tables.online().get("stats", &[vec![plane.into()]], time("2013-12-31"), None);
     found[0].value("speed").cloned()
 }
 
@@ -77,18 +77,20 @@ async fn keys_are_compared_by_value_and_rows_without_keys_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let tables = open(dir.path()).await;
     let rows = |name: &str| table(vec![s64s(name, &[7]), texts("leg", &["x"]), times("at", &["2013-01-01"])]);
-    tables.online().put("v", &["n", "leg"], &rows("n"), "at").await.unwrap();
+    tables.online().put("v", &Layout::new(&["n", "leg"], "at"), &rows("n")).await.unwrap();
     let get = |key: Vec<Value>| tables.online().get("v", &[key], time("2013-01-03"), None)[0].status;
     assert_eq!(get(vec![7.0.into(), "x".into()]), Status::Present);
-    assert_eq!(get(vec!["7".into(), "x".into()]), Status::NotFound);
-    let other = tables.online().put("v", &["leg"], &rows("n"), "at").await.unwrap_err();
+    assert_eq!(get(vec!["7".into(), "x".into()]), Status::Present);
+    assert_eq!(get(vec!["07".into(), "x".into()]), Status::NotFound);
+    assert_eq!(get(vec![7i64.into()]), Status::NotFound);
+    let other = tables.online().put("v", &Layout::new(&["leg"], "at"), &rows("n")).await.unwrap_err();
     assert!(other.to_string().contains("keyed by n, leg"), "{other}");
-    let missing = tables.online().put("v", &["n", "leg"], &rows("m"), "at").await.unwrap_err();
+    let missing = tables.online().put("v", &Layout::new(&["n", "leg"], "at"), &rows("m")).await.unwrap_err();
     assert!(matches!(missing, Error::NoColumn { .. }), "{missing}");
     let mut n = s64s("n", &[7]);
     n.validity = Some(vec![false]);
     let null = table(vec![n, times("at", &["2013-01-01"])]);
-    let null = tables.online().put("w", &["n"], &null, "at").await.unwrap_err().to_string();
+    let null = tables.online().put("w", &Layout::new(&["n"], "at"), &null).await.unwrap_err().to_string();
     assert!(null.contains("\"n\" is null in row 0"), "{null}");
 }
 

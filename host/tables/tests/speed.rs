@@ -17,7 +17,7 @@ use std::{
 
 use common::{open, open_with, prediction, time};
 use modelyard_tables::{
-    Column, Key, Label, PointInTime, RecordBatch, Scan, Schema, Values, ViewJoin, Window, to_batch,
+    Column, Key, Label, Layout, PointInTime, RecordBatch, Scan, Schema, Values, ViewJoin, Window, to_batch,
 };
 
 const ROWS: usize = 336_776;
@@ -147,7 +147,7 @@ async fn logs() {
     let batches = flights();
     let begun = start();
     for batch in &batches {
-        tables.online().put("v", &["text14", "int7"], batch, "time").await.unwrap();
+        tables.online().put("v", &Layout::new(&["text14", "int7"], "time"), batch).await.unwrap();
     }
     report(&format!("put {ROWS} rows online, {} keys", tables.online().keys("v")), &begun);
     let keys: Vec<Key> =

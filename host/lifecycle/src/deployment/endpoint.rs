@@ -12,7 +12,10 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{DeploymentSpec, Predictor};
+use super::{
+    DeploymentSpec, Predictor,
+    meter::{Distribution, Meter},
+};
 
 /// All endpoints; swapped whole on change.
 #[derive(Default)]
@@ -133,57 +136,11 @@ impl Endpoint {
             shadow: self.shadow.as_deref().map(route),
             calls: self.meter.total_calls.load(Relaxed),
             errors: self.meter.total_errors.load(Relaxed),
-            latency_us: self.meter.total_latency_us.load(Relaxed),
-            buckets: self.meter.buckets.each_ref().map(|bucket| bucket.load(Relaxed)),
+            total: self.meter.total.read(),
+            queue: self.meter.queue.read(),
+            instantiate: self.meter.instantiate.read(),
+            compute: self.meter.compute.read(),
         }
-    }
-}
-
-/// Upper bounds of the latency histogram, in microseconds; the last bucket has none.
-pub const BOUNDS_US: [u64; 12] =
-    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_000_000];
-
-/// Counters of one deployment: since the process began, and since they were
-/// last written to its usage.
-#[derive(Default)]
-pub(crate) struct Meter {
-    pub(crate) total_calls: AtomicU64,
-    pub(crate) total_errors: AtomicU64,
-    pub(crate) total_latency_us: AtomicU64,
-    pub(crate) buckets: [AtomicU64; 13],
-    pub(crate) calls: AtomicU64,
-    pub(crate) errors: AtomicU64,
-    pub(crate) rejected: AtomicU64,
-    pub(crate) rows: AtomicU64,
-    pub(crate) cpu_us: AtomicU64,
-    pub(crate) latency_us: AtomicU64,
-    pub(crate) memory_byte_us: AtomicU64,
-}
-
-impl Meter {
-    pub(crate) fn answered(&self, rows: u64, latency_us: u64, cpu_us: u64, memory_bytes: u64) {
-        self.total_calls.fetch_add(1, Relaxed);
-        self.total_latency_us.fetch_add(latency_us, Relaxed);
-        let bucket = BOUNDS_US.iter().position(|bound| latency_us <= *bound).unwrap_or(BOUNDS_US.len());
-        if let Some(bucket) = self.buckets.get(bucket) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.calls.fetch_add(1, Relaxed);
-        self.rows.fetch_add(rows, Relaxed);
-        self.latency_us.fetch_add(latency_us, Relaxed);
-        self.cpu_us.fetch_add(cpu_us, Relaxed);
-        self.memory_byte_us.fetch_add(memory_bytes.saturating_mul(latency_us), Relaxed);
-    }
-
-    pub(crate) fn failed(&self) {
-        self.total_calls.fetch_add(1, Relaxed);
-        self.total_errors.fetch_add(1, Relaxed);
-        self.calls.fetch_add(1, Relaxed);
-        self.errors.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn rejected(&self) {
-        self.rejected.fetch_add(1, Relaxed);
     }
 }
 
@@ -215,8 +172,12 @@ pub struct EndpointStats {
     pub calls: u64,
     /// Calls that failed.
     pub errors: u64,
-    /// Microseconds from request to reply, summed over answered calls.
-    pub latency_us: u64,
-    /// Answered calls by latency: up to each of [`BOUNDS_US`], and above.
-    pub buckets: [u64; 13],
+    /// Answered calls, from request to reply.
+    pub total: Distribution,
+    /// How long they waited for a place.
+    pub queue: Distribution,
+    /// How long their instances took to make; 0 for warm ones.
+    pub instantiate: Distribution,
+    /// How long they were in features and model.
+    pub compute: Distribution,
 }

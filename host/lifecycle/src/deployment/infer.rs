@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use modelyard_clock::Timestamp;
 use modelyard_runtime::{
     check,
     types::{ColumnType, Tensor},
@@ -78,9 +79,15 @@ impl Deployments<'_> {
             Some(version) => Error::not_found("version of this deployment", version),
             None => Error::new(Code::Unavailable, format!("the deployment {name:?} has no open route")),
         })?;
-        let inputs = self.complete(target, request.inputs, rows)?;
+        refuse_unknown(target, &request.inputs)?;
+        // Both look up at one moment, each what it takes itself.
+        let now = self.0.clock.now();
+        let shadowed = endpoint.shadow.as_ref().map(|shadow| {
+            let inputs = self.complete(shadow, request.inputs.clone(), rows, now);
+            (shadow.clone(), inputs)
+        });
+        let inputs = self.complete(target, request.inputs, rows, now);
         let features = logged(&inputs);
-        let shadowed = endpoint.shadow.as_ref().map(|_| inputs.clone());
         let outcome = target.predictor.predict_tensors(inputs).await;
         target.calls.fetch_add(1, Relaxed);
         let predicted = match outcome {
@@ -92,7 +99,7 @@ impl Deployments<'_> {
         };
         let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let timings = predicted.timings;
-        endpoint.meter.answered(u64::from(rows), latency_us, timings.cpu_us, timings.memory_bytes);
+        endpoint.meter.answered(u64::from(rows), latency_us, &timings);
         let id = Uuid::now_v7();
         let entities = request.entity.map(|entity| vec![Some(entity); rows as usize]).unwrap_or_default();
         let prediction = prediction(
@@ -108,8 +115,8 @@ impl Deployments<'_> {
         );
         let prediction = Prediction { entities, ..prediction };
         self.0.tables.predictions().record(&prediction).await?;
-        if let (Some(shadow), Some(inputs)) = (&endpoint.shadow, shadowed) {
-            self.call_shadow(endpoint.clone(), shadow.clone(), inputs, prediction);
+        if let Some((shadow, inputs)) = shadowed {
+            self.call_shadow(endpoint.clone(), shadow, inputs, prediction);
         }
         Ok(Answer {
             prediction_id: id,
@@ -154,35 +161,18 @@ impl Deployments<'_> {
         }
     }
 
-    /// Adds the inputs that joined views know by the given keys, and takes out
-    /// keys that the model doesn't take.
-    fn complete(&self, target: &Target, mut inputs: Vec<Tensor>, rows: u32) -> Result<Vec<Tensor>> {
-        let fields = target.predictor.fields();
-        let given = |name: &str, inputs: &[Tensor]| inputs.iter().any(|tensor| tensor.name == name);
-        let wanted: Vec<&str> =
-            fields.iter().map(|field| field.name.as_str()).filter(|name| !given(name, &inputs)).collect();
+    /// Adds the inputs that joined views know at `now` by the given keys, and
+    /// takes out what the version doesn't take.
+    fn complete(&self, target: &Target, mut inputs: Vec<Tensor>, rows: u32, now: Timestamp) -> Vec<Tensor> {
+        let names = target.predictor.inputs();
+        let given = |name: &str| inputs.iter().any(|tensor| tensor.name == name);
+        let wanted: Vec<&str> = names.iter().copied().filter(|name| !given(name)).collect();
         if !wanted.is_empty() && !target.lookups.is_empty() {
-            let added = self.looked_up(target, &inputs, &wanted, rows)?;
+            let added = self.looked_up(target, &inputs, &wanted, rows, now);
             inputs.extend(added);
         }
-        let known = |name: &str| fields.iter().any(|field| field.name == name);
-        let key = |name: &str| {
-            target.lookups.iter().any(|lookup| lookup.key_columns.iter().any(|column| column == name))
-        };
-        for tensor in &inputs {
-            if !known(&tensor.name) && !key(&tensor.name) {
-                let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-                let mut error = Error::invalid(format!(
-                    "no input is named {:?}; the inputs are {}",
-                    tensor.name,
-                    names.join(", ")
-                ));
-                error.location.column = Some(tensor.name.clone());
-                return Err(error);
-            }
-        }
-        inputs.retain(|tensor| known(&tensor.name));
-        Ok(inputs)
+        inputs.retain(|tensor| names.contains(&tensor.name.as_str()));
+        inputs
     }
 
     fn looked_up(
@@ -191,8 +181,8 @@ impl Deployments<'_> {
         inputs: &[Tensor],
         wanted: &[&str],
         rows: u32,
-    ) -> Result<Vec<Tensor>> {
-        let now = self.0.clock.now();
+        now: Timestamp,
+    ) -> Vec<Tensor> {
         let mut cells: HashMap<&str, Vec<Value>> = HashMap::new();
         for join in &target.lookups {
             let columns: Option<Vec<Column>> = join
@@ -226,7 +216,9 @@ impl Deployments<'_> {
             let mut fields = target.predictor.fields().iter();
             fields.any(|field| field.name == name && field.type_ == ColumnType::Utf8)
         };
-        let columns = cells.into_iter().map(|(name, values)| {
+        // In the model's order, so that the same call is logged the same.
+        let found = wanted.iter().filter_map(|name| cells.remove_entry(name));
+        let columns = found.map(|(name, values)| {
             // A column without any value doesn't say by itself that it would hold numbers.
             let missing = values.iter().all(Value::is_null) && !text(name);
             columns::to_wit(match missing {
@@ -234,7 +226,7 @@ impl Deployments<'_> {
                 false => Column::from_values(name, &values),
             })
         });
-        Ok(columns::to_tensors(columns.collect()))
+        columns::to_tensors(columns.collect())
     }
 
     /// Calls the shadow beside; its answer is only recorded, under the same id,
@@ -244,24 +236,13 @@ impl Deployments<'_> {
         tokio::spawn(async move {
             let started = Instant::now();
             shadow.calls.fetch_add(1, Relaxed);
-            let inputs = match platform.deployment().complete(&shadow, inputs, of.rows) {
-                Ok(inputs) => inputs,
-                Err(_) => return,
-            };
+            let features = logged(&inputs);
             match shadow.predictor.predict_tensors(inputs).await {
                 Ok(predicted) => {
                     let latency = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                     let name = format!("{}{SHADOW}", endpoint.spec.name);
                     let mut prediction = prediction(
-                        &platform,
-                        of.id,
-                        &name,
-                        &endpoint,
-                        &shadow,
-                        of.rows,
-                        of.features,
-                        &predicted,
-                        latency,
+                        &platform, of.id, &name, &endpoint, &shadow, of.rows, features, &predicted, latency,
                     );
                     prediction.at = of.at;
                     prediction.entities = of.entities;
@@ -275,6 +256,19 @@ impl Deployments<'_> {
             }
         });
     }
+}
+
+/// An input that neither the model nor a joined view takes is the caller's mistake.
+fn refuse_unknown(target: &Target, inputs: &[Tensor]) -> Result<()> {
+    let names = target.predictor.inputs();
+    let key =
+        |name: &str| target.lookups.iter().flat_map(|lookup| &lookup.key_columns).any(|key| key == name);
+    let known = |tensor: &&Tensor| names.contains(&tensor.name.as_str()) || key(&tensor.name);
+    let Some(unknown) = inputs.iter().find(|tensor| !known(tensor)) else { return Ok(()) };
+    let mut error =
+        Error::invalid(format!("no input is named {:?}; the inputs are {}", unknown.name, names.join(", ")));
+    error.location.column = Some(unknown.name.clone());
+    Err(error)
 }
 
 /// A looked-up row, unless it is too old to use.

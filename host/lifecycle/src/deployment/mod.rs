@@ -6,12 +6,14 @@
 
 mod endpoint;
 mod infer;
+mod meter;
 mod predictor;
 mod records;
 mod revisions;
 
-pub use endpoint::{BOUNDS_US, EndpointStats, RouteStats};
+pub use endpoint::{EndpointStats, RouteStats};
 pub use infer::{Answer, Request, Spent};
+pub use meter::{BOUNDS_US, Distribution};
 pub use records::{
     Canary, Deployment, DeploymentSpec, DeploymentStatus, Limits, Revision, Route, revision_id,
 };

@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use arrow::{
+    array::Array,
+    compute::{filter_record_batch, is_not_null},
+};
 use modelyard_blobs::Digest;
 use modelyard_catalog::{Order, Page, Query, Record, Ref};
-use modelyard_tables::{Scan, Value as Cell};
+use modelyard_tables::{Layout, RecordBatch, Scan, Value as Cell};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -200,12 +204,29 @@ impl Features<'_> {
         if new.is_empty() {
             return Ok(());
         }
+        let spec = &view.spec;
+        let online = self.0.tables.online();
+        // What an earlier definition put must not outlive it.
+        if view.materialized.is_none() && online.keys(&spec.name) > 0 {
+            online.drop_view(&spec.name).await?;
+        }
         let features = self.feature_columns(view, &new).await?;
-        let columns: Vec<String> =
-            view.spec.keys.iter().chain([&view.spec.event_time]).chain(&features).cloned().collect();
+        let placed: Vec<&String> = spec.keys.iter().chain([&spec.event_time]).collect();
+        let mut columns: Vec<String> = Vec::new();
+        for column in placed.iter().copied().chain(&spec.created_at).chain(&features) {
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
         let scan = Scan { columns: Some(columns), ..Scan::default() };
         let mut scanner = self.0.tables.scan(&new, scan).await?;
-        let keys: Vec<&str> = view.spec.keys.iter().map(String::as_str).collect();
+        let keys: Vec<&str> = spec.keys.iter().map(String::as_str).collect();
+        let kept: Vec<&str> = features.iter().map(String::as_str).collect();
+        let layout = Layout {
+            created_at: spec.created_at.as_deref(),
+            columns: Some(&kept),
+            ..Layout::new(&keys, &spec.event_time)
+        };
         loop {
             let (back, batch) = tokio::task::spawn_blocking(move || {
                 let batch = scanner.next_rows(65_536);
@@ -214,7 +235,8 @@ impl Features<'_> {
             .await?;
             scanner = back;
             let Some(batch) = batch? else { return Ok(()) };
-            self.0.tables.online().put(&view.spec.name, &keys, &batch, &view.spec.event_time).await?;
+            let batch = complete(batch, &placed)?;
+            online.put(&spec.name, &layout, &batch).await?;
         }
     }
 
@@ -284,6 +306,20 @@ impl Features<'_> {
             })
             .collect()
     }
+}
+
+/// The rows without a null in these columns. A row without its key or its time
+/// is nobody's: a join doesn't see it either.
+fn complete(rows: RecordBatch, columns: &[&String]) -> Result<RecordBatch> {
+    let mut rows = rows;
+    for column in columns {
+        let Some(array) = rows.column_by_name(column).filter(|array| array.null_count() > 0) else {
+            continue;
+        };
+        let given = is_not_null(array).and_then(|given| filter_record_batch(&rows, &given));
+        rows = given.map_err(|error| Error::internal(error.to_string()))?;
+    }
+    Ok(rows)
 }
 
 /// What [`modelyard_tables::Tables::sql`] takes.

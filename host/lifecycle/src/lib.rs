@@ -33,9 +33,10 @@ mod options;
 mod platform;
 pub mod plugins;
 pub mod progress;
+mod records;
 pub mod schedules;
-
 mod tensors;
+
 /// The catalogue's words that are answered with: pages and lineage.
 pub use modelyard_catalog::{Edge, Page};
 /// Subscriptions, deliveries and events.

@@ -15,16 +15,19 @@ use modelyard_scheduler::{
 };
 use serde_json::Value;
 
-use crate::{Error, Platform, Result, governance::Actor, progress::Progress};
+use crate::{
+    Error, Platform, Result, feedback::Rule, governance::Actor, monitoring::Monitor, progress::Progress,
+    records::Scheduled, retirement::RetirementRule,
+};
 
 /// The kinds of job that a schedule may have.
 pub const JOBS: [&str; 6] = [
     "ingestion.pull",
     "features.materialize",
     "experiments.train",
-    "monitoring.check",
-    "feedback.decide",
-    "retirement.assess",
+    Monitor::JOB,
+    Rule::JOB,
+    RetirementRule::JOB,
 ];
 
 /// The schedule that a record asks for, checked before the record is written.
@@ -169,28 +172,15 @@ impl Stages {
                 platform.jobs().wait(&job.id).await?;
                 Ok(format!("run {}", run.id))
             }
-            "monitoring.check" => {
-                let check = platform.monitoring().check(&actor, &target).await?;
-                Ok(check
-                    .skipped
-                    .unwrap_or_else(|| format!("{} rows, {} findings", check.rows, check.findings)))
-            }
-            "feedback.decide" => {
-                let actions = platform.feedback().decide(&actor, &target, &progress).await?;
-                let told: Vec<_> =
-                    actions.iter().map(|action| format!("{}: {}", action.action, action.outcome)).collect();
-                Ok(if told.is_empty() { "nothing to do".into() } else { told.join("; ") })
-            }
-            "retirement.assess" => {
-                let all = platform.retirement().assess(&actor, &target).await?;
-                let told: Vec<_> = all
-                    .iter()
-                    .filter(|one| one.verdict != "keep")
-                    .map(|one| format!("{}@{}: {}", one.model, one.version, one.outcome))
-                    .collect();
-                Ok(if told.is_empty() { "all kept".into() } else { told.join("; ") })
-            }
+            Monitor::JOB => self.run::<Monitor>(&target).await,
+            Rule::JOB => self.run::<Rule>(&target).await,
+            RetirementRule::JOB => self.run::<RetirementRule>(&target).await,
             other => Err(Error::invalid(format!("no stage does {other:?}"))),
         }
+    }
+
+    async fn run<R: Scheduled>(&self, target: &str) -> Result<String> {
+        let done = R::run(&self.0, &Actor::system(), target, &Progress::default()).await?;
+        Ok(R::told(&done))
     }
 }

@@ -176,6 +176,7 @@ async fn a_model_lives_through_its_stages_and_a_restart() {
     assert_eq!(platform.deployment().infer("sex", penguin(6000.0)).await.unwrap().version, 1);
 
     // Retirement: not while it is the champion, then archived, then restored.
+    platform.registry().set_alias(&me(), "sex", "champion", "2", "by hand").await.unwrap();
     assert_eq!(platform.retirement().archive(&me(), "sex", 2, "old").await.unwrap_err().code, Code::Conflict);
     platform.registry().set_alias(&me(), "sex", "champion", "1", "back").await.unwrap();
     let archived = platform.retirement().archive(&me(), "sex", 2, "old").await.unwrap();
@@ -208,6 +209,183 @@ async fn a_model_lives_through_its_stages_and_a_restart() {
     assert!(platform.governance().verify_audit().await.unwrap().intact);
     let reviews = platform.governance().reviews(Some(Outcome::Denied), 10, None).await.unwrap();
     assert_eq!(reviews.items.len(), 1);
+}
+
+/// Two versions of one model, the first deployed by itself.
+async fn two_versions(platform: &Platform) {
+    ingest(platform).await;
+    let mut quick = experiment();
+    quick["training"] = json!({"plugin": "training-linear"});
+    assert_eq!(train(platform, quick.clone()).await, 1);
+    quick["seed"] = json!(8);
+    assert_eq!(train(platform, quick).await, 2);
+    let deployment = json!({"name": "sex", "model": "sex", "routes": [{"version": 1}]});
+    platform.deployment().deploy(&me(), spec(deployment), "first").await.unwrap();
+}
+
+fn minute_passes(platform: &Platform) {
+    platform.clock.advance_to(platform.clock.now() + std::time::Duration::from_secs(60)).unwrap();
+}
+
+/// Lets a minute pass; gives what then serves and what the champion is.
+async fn minute(platform: &Platform) -> (u32, Option<u32>) {
+    minute_passes(platform);
+    let serves = platform.deployment().main_version("sex").await.unwrap().version;
+    (serves, platform.registry().model("sex").await.unwrap().aliases.get("champion").copied())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_takes_the_champion_back_if_a_promotion_moved_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    two_versions(&platform).await;
+    let promote = async |version| {
+        platform.feedback().promote_version(&me(), "sex", version, "better").await.unwrap();
+    };
+    let rollback = async |to| {
+        platform.deployment().rollback(&me(), "sex", to).await.unwrap();
+    };
+    let champion = async |version| {
+        platform.registry().set_alias(&me(), "sex", "champion", version, "by hand").await.unwrap();
+    };
+    assert_eq!(minute(&platform).await, (1, None));
+
+    // There was none before: what serves again is the champion. Rolled back once more, the other.
+    promote(2).await;
+    assert_eq!(minute(&platform).await, (2, Some(2)));
+    rollback(None).await;
+    assert_eq!(minute(&platform).await, (1, Some(1)));
+    rollback(None).await;
+    assert_eq!(minute(&platform).await, (2, Some(2)));
+    rollback(Some(1)).await;
+    assert_eq!(minute(&platform).await, (1, Some(1)));
+
+    // Another deployment's rollback is none of this one's business.
+    let other = json!({"name": "other", "model": "sex", "routes": [{"version": 1}]});
+    platform.deployment().deploy(&me(), spec(other.clone()), "first").await.unwrap();
+    promote(2).await;
+    let mut changed = other;
+    changed["routes"] = json!([{"version": 2}]);
+    platform.deployment().deploy(&me(), spec(changed), "too").await.unwrap();
+    platform.deployment().rollback(&me(), "other", None).await.unwrap();
+    assert_eq!(minute(&platform).await, (2, Some(2)));
+
+    // What somebody has named by hand since stays.
+    champion("1").await;
+    champion("2").await;
+    rollback(Some(1)).await;
+    assert_eq!(minute(&platform).await, (1, Some(2)));
+
+    // A promotion from before the revision that is gone back to stays too.
+    champion("1").await;
+    promote(2).await;
+    minute(&platform).await;
+    let one = json!({"name": "sex", "model": "sex", "routes": [{"version": 1}]});
+    let by_hand = platform.deployment().deploy(&me(), spec(one), "by hand").await.unwrap();
+    minute(&platform).await;
+    let both =
+        json!({"name": "sex", "model": "sex", "routes": [{"version": 1}, {"version": 2, "weight": 1}]});
+    platform.deployment().deploy(&me(), spec(both), "canary").await.unwrap();
+    minute(&platform).await;
+    rollback(Some(by_hand.revision)).await;
+    assert_eq!(minute(&platform).await, (1, Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_makes_no_champion_against_the_policies() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    two_versions(&platform).await;
+    minute(&platform).await;
+    platform.feedback().promote_version(&me(), "sex", 2, "better").await.unwrap();
+    minute(&platform).await;
+    let strict = json!({"name": "strict", "actions": ["promote"],
+        "parameters": {"metrics": [{"metric": "roc_auc", "min": 1.1}], "card": null}});
+    platform.governance().put_policy(&me(), spec(strict)).await.unwrap();
+    // The traffic goes back whatever they say.
+    platform.deployment().rollback(&me(), "sex", None).await.unwrap();
+    assert_eq!(minute(&platform).await, (1, None));
+    let denied = platform.governance().reviews(Some(Outcome::Denied), 10, None).await.unwrap().items;
+    assert_eq!((denied.len(), denied[0].version), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_champion_is_evaluated_once_on_the_same_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    two_versions(&platform).await;
+    platform.registry().set_alias(&me(), "sex", "champion", "1", "first").await.unwrap();
+    let policy =
+        json!({"name": "gate", "parameters": {"metrics": [{"metric": "roc_auc", "min": 0.5}], "card": null}});
+    platform.governance().put_policy(&me(), spec(policy)).await.unwrap();
+    let evaluations = async || {
+        let all = platform.evaluation().list(Some("model:sex@1"), 10, None).await.unwrap().items;
+        all.into_iter().map(|evaluation| (evaluation.id, evaluation.data)).collect::<Vec<_>>()
+    };
+    assert!(evaluations().await.is_empty());
+    for _ in 0..2 {
+        let review = platform.governance().review(&me(), "deploy", "sex", 2).await.unwrap();
+        assert_eq!(review.outcome, Outcome::Allowed, "{:?}", review.reasons);
+    }
+    let first = evaluations().await;
+    assert_eq!(first.len(), 1, "{first:?}");
+
+    // Another challenger has other test rows.
+    let mut other = experiment();
+    other["training"] = json!({"plugin": "training-linear"});
+    other["seed"] = json!(9);
+    assert_eq!(train(&platform, other).await, 3);
+    platform.governance().review(&me(), "deploy", "sex", 3).await.unwrap();
+    let both = evaluations().await;
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert_eq!(both.iter().filter(|one| **one == first[0]).count(), 1, "{both:?}");
+    assert_ne!(both[0].1, both[1].1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_defined_brings_its_schedule_and_takes_it_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    let rule = json!({"name": "stale", "schedule": "0 6 * * *"});
+    let put = async |value: Value| platform.retirement().put(&me(), spec(value)).await;
+    let cron = async || platform.scheduler.get("retirement.assess/stale").await.ok().map(|found| found.cron);
+    let entries = async || platform.governance().verify_audit().await.unwrap().entries;
+
+    let first = put(rule.clone()).await.unwrap();
+    assert_eq!(cron().await.as_deref(), Some("0 6 * * *"));
+    // The same again writes nothing, but brings back a schedule that was lost.
+    let before = entries().await;
+    platform.scheduler.delete("retirement.assess/stale").await.unwrap();
+    minute_passes(&platform);
+    assert_eq!(put(rule).await.unwrap().created_at, first.created_at);
+    assert_eq!((cron().await.as_deref(), entries().await), (Some("0 6 * * *"), before));
+    // Another spec keeps what the record is, and moves the schedule.
+    let changed = put(json!({"name": "stale", "reach": "warn", "schedule": "0 7 * * *"})).await.unwrap();
+    assert_eq!((changed.created_at, cron().await.as_deref()), (first.created_at, Some("0 7 * * *")));
+    // What is wrong is said by its place, and changes nothing.
+    for (wrong, field) in [
+        (json!({"name": "st ale"}), "name"),
+        (json!({"name": "stale", "plugin": "training-linear"}), "plugin"),
+        (json!({"name": "stale", "schedule": "at dawn"}), "schedule"),
+        (json!({"name": "stale", "schedule": "0 6 * * *", "timezone": "Mars/Olympus"}), "timezone"),
+    ] {
+        let error = put(wrong).await.unwrap_err();
+        assert_eq!(error.location.field.as_deref(), Some(field), "{error}");
+    }
+    assert_eq!(cron().await.as_deref(), Some("0 7 * * *"));
+    // Its job is started by hand, or by its schedule.
+    let job = platform.retirement().start_assess(&me(), "stale").await.unwrap();
+    assert_eq!(platform.jobs().wait(&job.id).await.unwrap(), json!([]));
+    let fired =
+        platform.advance(platform.clock.now() + std::time::Duration::from_secs(86_400)).await.unwrap();
+    assert_eq!(fired.len(), 1);
+    platform.retirement().delete(&me(), "stale").await.unwrap();
+    assert_eq!(cron().await, None);
+    let error = platform.retirement().get("stale").await.unwrap_err();
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (Code::NotFound, "no retirement rule is named \"stale\"")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,18 +50,19 @@ impl Deployments<'_> {
                 self.0.governance().require(actor, "deploy", &spec.model, number(&route.version)?).await?;
             }
         }
-        self.switch(actor, spec, before, reason).await
+        let endpoint = self.endpoint(&spec).await?;
+        self.switch(actor, endpoint, before, reason).await
     }
 
     /// Puts an endpoint in place and records the revision.
     async fn switch(
         &self,
         actor: &Actor,
-        spec: DeploymentSpec,
+        endpoint: Endpoint,
         before: Option<Deployment>,
         reason: &str,
     ) -> Result<Deployment> {
-        let endpoint = self.endpoint(&spec).await?;
+        let spec = endpoint.spec.clone();
         let now = self.0.clock.now();
         let revision = before.as_ref().map_or(0, |before| before.revision) + 1;
         let deployment = Deployment {
@@ -180,7 +181,8 @@ impl Deployments<'_> {
     }
 
     /// Goes back to the routes of an earlier revision: the latest that differs,
-    /// or the one named.
+    /// or the one named. Where promotions of this deployment since then moved
+    /// the alias `champion`, it goes back with the routes.
     pub async fn rollback(&self, actor: &Actor, name: &str, to: Option<u32>) -> Result<Deployment> {
         let current = self.get(name).await?;
         let wanted = match to {
@@ -197,7 +199,12 @@ impl Deployments<'_> {
         let reason = format!("rolled back to revision {}", wanted.revision);
         // What served before was allowed before.
         let spec = self.resolved(wanted.spec).await?;
-        self.switch(actor, spec, Some(current), &reason).await
+        let endpoint = self.endpoint(&spec).await?;
+        // The alias first: a rollback that ends between the two can be asked for
+        // again, while after the switch it would go back to what it left.
+        let serves = main_of(&spec)?;
+        self.0.registry().undo_promotions(actor, &spec.model, name, wanted.from, serves, &reason).await?;
+        self.switch(actor, endpoint, Some(current), &reason).await
     }
 
     /// Takes one version out of the routes.
@@ -217,7 +224,8 @@ impl Deployments<'_> {
         if spec.routes.iter().all(|route| route.weight == 0) {
             spec.routes.iter_mut().for_each(|route| route.weight = 100);
         }
-        self.switch(actor, spec, Some(current), &format!("the canary stepped back: {reason}")).await?;
+        let endpoint = self.endpoint(&spec).await?;
+        self.switch(actor, endpoint, Some(current), &format!("the canary stepped back: {reason}")).await?;
         let event = Event::new(
             self.0.clock.now(),
             "dev.modelyard.deployment.stepped_back",
@@ -274,12 +282,7 @@ impl Deployments<'_> {
 
     /// The deployments, by name.
     pub async fn list(&self, limit: usize, after: Option<String>) -> Result<Page<Deployment>> {
-        Ok(self
-            .0
-            .catalog
-            .table()
-            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
-            .await?)
+        self.0.by_name(limit, after).await
     }
 
     /// A deployment's revisions, latest first.
@@ -328,10 +331,14 @@ impl Deployments<'_> {
     /// The version with the largest share of a deployment.
     pub async fn main_version(&self, name: &str) -> Result<Version> {
         let deployment = self.get(name).await?;
-        let main = deployment.spec.routes.iter().max_by_key(|route| route.weight);
-        let version = main.map(|route| number(&route.version)).transpose()?.unwrap_or_default();
-        self.0.registry().version(&deployment.spec.model, version).await
+        self.0.registry().version(&deployment.spec.model, main_of(&deployment.spec)?).await
     }
+}
+
+/// The version with the largest share; 0 without routes.
+fn main_of(spec: &DeploymentSpec) -> Result<u32> {
+    let main = spec.routes.iter().max_by_key(|route| route.weight);
+    Ok(main.map(|route| number(&route.version)).transpose()?.unwrap_or_default())
 }
 
 /// A resolved route's version as a number.

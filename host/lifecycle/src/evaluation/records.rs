@@ -28,7 +28,8 @@ pub struct Evaluation {
     pub id: String,
     /// What was evaluated: `run:<id>` or `model:<name>@<version>`.
     pub subject: String,
-    /// What it was evaluated on: `test` of the run, or a dataset version.
+    /// What it was evaluated on: `test` of the run, a dataset version, or
+    /// `rows:sha256:…`, a file of rows such as another version's test rows.
     pub data: String,
     /// The rows with their predictions.
     #[schema(value_type = String)]

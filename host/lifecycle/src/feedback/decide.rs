@@ -202,7 +202,8 @@ impl Feedback<'_> {
     }
 
     /// Gives all of a deployment's traffic to a version and the alias
-    /// `champion` to it, if governance agrees.
+    /// `champion` to it, if governance agrees. The deployment's rollback takes
+    /// both back.
     pub async fn promote_version(
         &self,
         actor: &Actor,
@@ -211,13 +212,12 @@ impl Feedback<'_> {
         reason: &str,
     ) -> Result<String> {
         let mut spec = self.0.deployment().get(deployment).await?.spec;
-        let number = version.to_string();
-        self.0.registry().set_alias(actor, &spec.model, "champion", &number, reason).await?;
+        self.0.registry().promote(actor, &spec.model, version, deployment, reason).await?;
         if self.0.registry().model(&spec.model).await?.aliases.get(CHALLENGER) == Some(&version) {
             self.0.registry().remove_alias(actor, &spec.model, CHALLENGER).await?;
         }
         let model = spec.model.clone();
-        spec.routes = vec![crate::deployment::Route { version: number, weight: 100 }];
+        spec.routes = vec![crate::deployment::Route { version: version.to_string(), weight: 100 }];
         spec.shadow = None;
         self.0.deployment().deploy(actor, spec, reason).await?;
         Ok(format!("{model}@{version} is the champion"))

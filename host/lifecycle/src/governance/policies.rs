@@ -1,74 +1,75 @@
 //! Policies and what they say of a change.
 
-use modelyard_catalog::{Order, Page, Query, Record, Ref};
+use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use modelyard_runtime::{
     Grants, Kind,
     types::{Change as Proposed, Decision, Metric},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Actor, Governance, Outcome, Policy, PolicySpec, Review};
 use crate::{
     Code, Error, Result,
     documentation::Card,
-    names, plugins,
+    plugins,
+    records::{Defined, Parts},
     registry::{Version, version_id},
 };
 
 /// The changes that policies are asked about.
 const ACTIONS: [&str; 3] = ["deploy", "promote", "retire"];
 
+impl Defined for Policy {
+    type Spec = PolicySpec;
+
+    const NOUN: &'static str = "policy";
+    const ACTION: &'static str = "governance.policy";
+    const PLUGIN: Kind = Kind::Governance;
+
+    fn parts(spec: &PolicySpec) -> Parts<'_> {
+        Parts { name: &spec.name, plugin: &spec.plugin, parameters: &spec.parameters }
+    }
+
+    fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+
+    fn of(spec: PolicySpec, before: Option<Self>, now: Timestamp) -> Self {
+        Self { spec, created_at: before.map_or(now, |before| before.created_at) }
+    }
+
+    fn detail(&self) -> Value {
+        json!({"parameters": self.spec.parameters})
+    }
+}
+
 impl Governance<'_> {
     /// Creates a policy or changes it.
     pub async fn put_policy(&self, actor: &Actor, spec: PolicySpec) -> Result<Policy> {
-        names::check("name", &spec.name)?;
-        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Governance).await?;
-        plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
         if let Some(action) = spec.actions.iter().find(|action| !ACTIONS.contains(&action.as_str())) {
             return Err(Error::field(
                 "actions",
                 format!("{action:?} is no change that policies judge; they judge {}", ACTIONS.join(", ")),
             ));
         }
-        let before = self.0.catalog.table::<Policy>().get(&spec.name).await?;
-        if let Some(before) = before.as_ref().filter(|before| before.spec == spec) {
-            return Ok(before.clone());
-        }
-        let policy =
-            Policy { spec, created_at: before.map_or(self.0.clock.now(), |before| before.created_at) };
-        self.0
-            .change(actor, "governance.policy.put", Ref::of(&policy))
-            .detail(json!({"parameters": policy.spec.parameters}))
-            .put(&policy)
-            .commit()
-            .await?;
-        Ok(policy)
+        self.0.put_defined(actor, spec).await
     }
 
     /// The policies, by name.
     pub async fn policies(&self, limit: usize, after: Option<String>) -> Result<Page<Policy>> {
-        Ok(self
-            .0
-            .catalog
-            .table()
-            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
-            .await?)
+        self.0.by_name(limit, after).await
     }
 
     /// A policy.
     pub async fn policy(&self, name: &str) -> Result<Policy> {
-        self.0.catalog.table::<Policy>().get(name).await?.ok_or_else(|| Error::not_found("policy", name))
+        self.0.defined(name).await
     }
 
     /// Removes a policy.
     pub async fn delete_policy(&self, actor: &Actor, name: &str) -> Result<()> {
-        let policy = self.policy(name).await?;
-        self.0
-            .change(actor, "governance.policy.deleted", Ref::of(&policy))
-            .delete::<Policy>(&policy.id())
-            .commit()
-            .await
+        self.0.delete_defined::<Policy>(actor, name).await
     }
 
     /// Asks every policy about a change, and fails unless all allow it or a
@@ -242,11 +243,7 @@ impl Governance<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<Review>> {
-        let mut query = Query::new().order("at", Order::Desc).limit(limit).after(after);
-        if let Some(outcome) = outcome {
-            query = query.eq("outcome", outcome);
-        }
-        Ok(self.0.catalog.table().find(query).await?)
+        self.0.latest("outcome", outcome, limit, after).await
     }
 
     /// A person's word on a pending review.

@@ -8,75 +8,94 @@ mod records;
 pub use health::Health;
 pub use records::{Check, FindingRecord, Monitor, MonitorSpec, Reference, Watch};
 
-use modelyard_catalog::{Order, Page, Query, Record, Ref};
+use modelyard_catalog::Page;
+use modelyard_clock::Timestamp;
 use modelyard_runtime::Kind;
 
-use crate::{Error, Platform, Result, governance::Actor, jobs::Job, names, schedules::Wanted};
+use crate::{
+    Error, Platform, Result,
+    governance::Actor,
+    jobs::Job,
+    progress::Progress,
+    records::{Defined, Parts, Scheduled},
+};
 
 /// Monitoring of a platform.
 pub struct Monitoring<'p>(pub(crate) &'p Platform);
 
+impl Defined for Monitor {
+    type Spec = MonitorSpec;
+
+    const NOUN: &'static str = "monitor";
+    const ACTION: &'static str = "monitoring.monitor";
+    const PLUGIN: Kind = Kind::Monitoring;
+    const FILLED: bool = true;
+
+    fn parts(spec: &MonitorSpec) -> Parts<'_> {
+        Parts { name: &spec.name, plugin: &spec.plugin, parameters: &spec.parameters }
+    }
+
+    fn spec(&self) -> &MonitorSpec {
+        &self.spec
+    }
+
+    fn of(spec: MonitorSpec, before: Option<Self>, now: Timestamp) -> Self {
+        match before {
+            Some(before) => Self { spec, ..before },
+            None => Self { spec, created_at: now, checked_at: None },
+        }
+    }
+}
+
+impl Scheduled for Monitor {
+    type Done = Check;
+
+    const JOB: &'static str = "monitoring.check";
+
+    fn schedule(spec: &MonitorSpec) -> (Option<&str>, Option<&str>) {
+        (spec.schedule.as_deref(), spec.timezone.as_deref())
+    }
+
+    async fn run(platform: &Platform, actor: &Actor, name: &str, _progress: &Progress) -> Result<Check> {
+        platform.monitoring().check(actor, name).await
+    }
+
+    fn told(check: &Check) -> String {
+        match &check.skipped {
+            Some(why) => why.clone(),
+            None => format!("{} rows, {} findings", check.rows, check.findings),
+        }
+    }
+}
+
 impl Monitoring<'_> {
     /// Creates a monitor or changes it.
     pub async fn put(&self, actor: &Actor, spec: MonitorSpec) -> Result<Monitor> {
-        names::check("name", &spec.name)?;
         self.0.deployment().get(&spec.deployment).await?;
-        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Monitoring).await?;
-        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, true)?;
         if spec.window_days == 0 {
             return Err(Error::field("window_days", "a window has at least one day"));
         }
-        let schedule =
-            Wanted::of("monitoring.check", &spec.name, spec.schedule.as_deref(), spec.timezone.as_deref())?;
-        let before = self.0.catalog.table::<Monitor>().get(&spec.name).await?;
-        if let Some(before) = before.as_ref().filter(|before| before.spec == spec) {
-            return Ok(before.clone());
-        }
-        let monitor = match before {
-            Some(before) => Monitor { spec, ..before },
-            None => Monitor { spec, created_at: self.0.clock.now(), checked_at: None },
-        };
-        self.0.change(actor, "monitoring.monitor.put", Ref::of(&monitor)).put(&monitor).commit().await?;
-        self.0.want(schedule).await?;
-        Ok(monitor)
+        self.0.put_scheduled(actor, spec).await
     }
 
     /// A monitor.
     pub async fn get(&self, name: &str) -> Result<Monitor> {
-        self.0.catalog.table::<Monitor>().get(name).await?.ok_or_else(|| Error::not_found("monitor", name))
+        self.0.defined(name).await
     }
 
     /// The monitors, by name.
     pub async fn list(&self, limit: usize, after: Option<String>) -> Result<Page<Monitor>> {
-        Ok(self
-            .0
-            .catalog
-            .table()
-            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
-            .await?)
+        self.0.by_name(limit, after).await
     }
 
     /// Removes a monitor; its checks and findings stay.
     pub async fn delete(&self, actor: &Actor, name: &str) -> Result<()> {
-        let monitor = self.get(name).await?;
-        self.0.unwant("monitoring.check", name).await?;
-        self.0
-            .change(actor, "monitoring.monitor.deleted", Ref::of(&monitor))
-            .delete::<Monitor>(&monitor.id())
-            .commit()
-            .await
+        self.0.delete_scheduled::<Monitor>(actor, name).await
     }
 
     /// Checks now: a job that gives the [`Check`].
     pub async fn start_check(&self, actor: &Actor, name: &str) -> Result<Job> {
-        self.get(name).await?;
-        let (actor, name) = (actor.clone(), name.to_owned());
-        self.0
-            .jobs()
-            .start(&actor.name.clone(), "monitoring.check", &name.clone(), move |platform, _| async move {
-                Ok(serde_json::to_value(platform.monitoring().check(&actor, &name).await?)?)
-            })
-            .await
+        self.0.start_scheduled::<Monitor>(actor, name).await
     }
 
     /// Checks, latest first, of one monitor or all.
@@ -86,11 +105,7 @@ impl Monitoring<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<Check>> {
-        let mut query = Query::new().order("at", Order::Desc).limit(limit).after(after);
-        if let Some(monitor) = monitor {
-            query = query.eq("monitor", monitor);
-        }
-        Ok(self.0.catalog.table().find(query).await?)
+        self.0.latest("monitor", monitor, limit, after).await
     }
 
     /// Findings, latest first, of one model or all.
@@ -100,10 +115,6 @@ impl Monitoring<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<FindingRecord>> {
-        let mut query = Query::new().order("at", Order::Desc).limit(limit).after(after);
-        if let Some(model) = model {
-            query = query.eq("model", model);
-        }
-        Ok(self.0.catalog.table().find(query).await?)
+        self.0.latest("model", model, limit, after).await
     }
 }

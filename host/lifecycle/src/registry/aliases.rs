@@ -11,6 +11,14 @@ use crate::{Error, Result, governance::Actor, names};
 /// The alias whose change the policies are asked about.
 const CHAMPION: &str = "champion";
 
+/// Why an alias moves.
+#[derive(Clone, Copy)]
+struct Why<'a> {
+    reason: &'a str,
+    /// The deployment whose promotion or rollback it belongs to.
+    deployment: Option<&'a str>,
+}
+
 impl Registry<'_> {
     /// Lets an alias name a version. `champion` needs the policies' word.
     pub async fn set_alias(
@@ -20,6 +28,31 @@ impl Registry<'_> {
         alias: &str,
         version: &str,
         reason: &str,
+    ) -> Result<Model> {
+        self.set(actor, model, alias, version, Why { reason, deployment: None }).await
+    }
+
+    /// Lets `champion` name a version because a deployment promotes it: a
+    /// rollback of the deployment takes the alias back.
+    pub(crate) async fn promote(
+        &self,
+        actor: &Actor,
+        model: &str,
+        version: u32,
+        deployment: &str,
+        reason: &str,
+    ) -> Result<Model> {
+        let why = Why { reason, deployment: Some(deployment) };
+        self.set(actor, model, CHAMPION, &version.to_string(), why).await
+    }
+
+    async fn set(
+        &self,
+        actor: &Actor,
+        model: &str,
+        alias: &str,
+        version: &str,
+        why: Why<'_>,
     ) -> Result<Model> {
         names::check("alias", alias)?;
         if alias.parse::<u32>().is_ok() || alias == "latest" {
@@ -39,7 +72,59 @@ impl Registry<'_> {
         if alias == CHAMPION {
             self.0.governance().require(actor, "promote", model, version.version).await?;
         }
-        self.move_alias(actor, before, alias, Some(version.version), reason).await
+        self.move_alias(actor, before, alias, Some(version.version), why).await
+    }
+
+    /// Takes `champion` back to what it named before the promotions that a
+    /// deployment made from the moment `since` on, as far as to the version that
+    /// `serves` again. Does nothing where somebody has moved it otherwise since.
+    ///
+    /// Where there was no champion before, what serves again is the champion,
+    /// if governance agrees; if it doesn't, there is none. The rollback itself
+    /// isn't held up by that.
+    pub(crate) async fn undo_promotions(
+        &self,
+        actor: &Actor,
+        model: &str,
+        deployment: &str,
+        since: Timestamp,
+        serves: u32,
+        reason: &str,
+    ) -> Result<()> {
+        let before = self.model(model).await?;
+        let current = before.aliases.get(CHAMPION).copied();
+        let moved = Query::new()
+            .eq("model", model)
+            .eq("alias", CHAMPION)
+            .ge("at", since)
+            .order("at", Order::Desc)
+            .order("id", Order::Desc);
+        let mut champion = current;
+        for change in self.0.catalog.table::<AliasChange>().all(moved).await? {
+            if champion == Some(serves) || change.deployment.as_deref() != Some(deployment) {
+                break;
+            }
+            champion = change.previous;
+        }
+        if champion == current {
+            return Ok(());
+        }
+        if let Some(version) = champion
+            && self.version(model, version).await?.status == VersionStatus::Archived
+        {
+            champion = None;
+        }
+        if champion.is_none() {
+            match self.0.governance().require(actor, "promote", model, serves).await {
+                Ok(_) => champion = Some(serves),
+                Err(error) => tracing::warn!(%error, model, "no version is the champion after the rollback"),
+            }
+        }
+        if champion != current {
+            let why = Why { reason, deployment: Some(deployment) };
+            self.move_alias(actor, before, CHAMPION, champion, why).await?;
+        }
+        Ok(())
     }
 
     /// Removes an alias.
@@ -48,7 +133,7 @@ impl Registry<'_> {
         if !before.aliases.contains_key(alias) {
             return Err(Error::not_found("alias", alias));
         }
-        self.move_alias(actor, before, alias, None, "removed").await
+        self.move_alias(actor, before, alias, None, Why { reason: "removed", deployment: None }).await
     }
 
     /// Lets an alias name the version that it named before its last change.
@@ -63,7 +148,8 @@ impl Registry<'_> {
             return Err(Error::conflict(format!("version {previous} is archived; restore it first")));
         }
         let before = self.model(model).await?;
-        self.move_alias(actor, before, alias, Some(previous), "reverted").await
+        let why = Why { reason: "reverted", deployment: None };
+        self.move_alias(actor, before, alias, Some(previous), why).await
     }
 
     async fn move_alias(
@@ -72,8 +158,9 @@ impl Registry<'_> {
         before: Model,
         alias: &str,
         version: Option<u32>,
-        reason: &str,
+        why: Why<'_>,
     ) -> Result<Model> {
+        let reason = why.reason;
         let now = self.0.clock.now();
         let mut model = before.clone();
         let previous = match version {
@@ -90,6 +177,7 @@ impl Registry<'_> {
             at: now,
             by: actor.name.clone(),
             reason: reason.to_owned(),
+            deployment: why.deployment.map(str::to_owned),
         };
         let names = version.map_or("nothing".to_owned(), |version| format!("version {version}"));
         let event = Event::new(

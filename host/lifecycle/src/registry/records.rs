@@ -194,6 +194,10 @@ pub struct AliasChange {
     pub by: String,
     /// Why.
     pub reason: String,
+    /// The deployment that moved it by a promotion, or back by a rollback;
+    /// none: it was moved for itself.
+    #[serde(default)]
+    pub deployment: Option<String>,
 }
 
 impl Record for AliasChange {

@@ -6,7 +6,8 @@ mod records;
 
 pub use records::{Assessment, Reach, RetirementRule, RetirementSpec};
 
-use modelyard_catalog::{Order, Page, Query, Record, Ref};
+use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use modelyard_runtime::Kind;
 use serde_json::json;
@@ -15,70 +16,86 @@ use crate::{
     Error, Platform, Result,
     governance::Actor,
     jobs::Job,
-    names,
+    progress::Progress,
+    records::{Defined, Parts, Scheduled},
     registry::{Model, Version, VersionStatus, version_id},
-    schedules::Wanted,
 };
 
 /// Retirement of a platform.
 pub struct Retirement<'p>(pub(crate) &'p Platform);
 
+impl Defined for RetirementRule {
+    type Spec = RetirementSpec;
+
+    const NOUN: &'static str = "retirement rule";
+    const ACTION: &'static str = "retirement.rule";
+    const PLUGIN: Kind = Kind::Retirement;
+
+    fn parts(spec: &RetirementSpec) -> Parts<'_> {
+        Parts { name: &spec.name, plugin: &spec.plugin, parameters: &spec.parameters }
+    }
+
+    fn spec(&self) -> &RetirementSpec {
+        &self.spec
+    }
+
+    fn of(spec: RetirementSpec, before: Option<Self>, now: Timestamp) -> Self {
+        Self { spec, created_at: before.map_or(now, |before| before.created_at) }
+    }
+}
+
+impl Scheduled for RetirementRule {
+    type Done = Vec<Assessment>;
+
+    const JOB: &'static str = "retirement.assess";
+
+    fn schedule(spec: &RetirementSpec) -> (Option<&str>, Option<&str>) {
+        (spec.schedule.as_deref(), spec.timezone.as_deref())
+    }
+
+    async fn run(
+        platform: &Platform,
+        actor: &Actor,
+        name: &str,
+        _progress: &Progress,
+    ) -> Result<Vec<Assessment>> {
+        platform.retirement().assess(actor, name).await
+    }
+
+    fn told(assessments: &Vec<Assessment>) -> String {
+        let told: Vec<_> = assessments
+            .iter()
+            .filter(|one| one.verdict != "keep")
+            .map(|one| format!("{}@{}: {}", one.model, one.version, one.outcome))
+            .collect();
+        if told.is_empty() { "all kept".into() } else { told.join("; ") }
+    }
+}
+
 impl Retirement<'_> {
     /// Creates a rule or changes it.
     pub async fn put(&self, actor: &Actor, spec: RetirementSpec) -> Result<RetirementRule> {
-        names::check("name", &spec.name)?;
-        let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Retirement).await?;
-        crate::plugins::check_parameters("parameters", &plugin, &spec.parameters, false)?;
-        let schedule =
-            Wanted::of("retirement.assess", &spec.name, spec.schedule.as_deref(), spec.timezone.as_deref())?;
-        let before = self.0.catalog.table::<RetirementRule>().get(&spec.name).await?;
-        if let Some(before) = before.as_ref().filter(|before| before.spec == spec) {
-            return Ok(before.clone());
-        }
-        let created_at = before.map_or(self.0.clock.now(), |before| before.created_at);
-        let rule = RetirementRule { spec, created_at };
-        self.0.change(actor, "retirement.rule.put", Ref::of(&rule)).put(&rule).commit().await?;
-        self.0.want(schedule).await?;
-        Ok(rule)
+        self.0.put_scheduled(actor, spec).await
     }
 
     /// A rule.
     pub async fn get(&self, name: &str) -> Result<RetirementRule> {
-        let table = self.0.catalog.table::<RetirementRule>();
-        table.get(name).await?.ok_or_else(|| Error::not_found("retirement rule", name))
+        self.0.defined(name).await
     }
 
     /// The rules, by name.
     pub async fn list(&self, limit: usize, after: Option<String>) -> Result<Page<RetirementRule>> {
-        Ok(self
-            .0
-            .catalog
-            .table()
-            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
-            .await?)
+        self.0.by_name(limit, after).await
     }
 
     /// Removes a rule; its assessments stay.
     pub async fn delete(&self, actor: &Actor, name: &str) -> Result<()> {
-        let rule = self.get(name).await?;
-        self.0.unwant("retirement.assess", name).await?;
-        self.0
-            .change(actor, "retirement.rule.deleted", Ref::of(&rule))
-            .delete::<RetirementRule>(&rule.id())
-            .commit()
-            .await
+        self.0.delete_scheduled::<RetirementRule>(actor, name).await
     }
 
     /// Judges now: a job that gives the assessments.
     pub async fn start_assess(&self, actor: &Actor, name: &str) -> Result<Job> {
-        self.get(name).await?;
-        let (actor, name) = (actor.clone(), name.to_owned());
-        self.0
-            .jobs()
-            .start(&actor.name.clone(), "retirement.assess", &name.clone(), move |platform, _| async move {
-                Ok(serde_json::to_value(platform.retirement().assess(&actor, &name).await?)?)
-            })
-            .await
+        self.0.start_scheduled::<RetirementRule>(actor, name).await
     }
 
     /// Assessments, latest first, of one model or all.
@@ -88,11 +105,7 @@ impl Retirement<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<Assessment>> {
-        let mut query = Query::new().order("at", Order::Desc).limit(limit).after(after);
-        if let Some(model) = model {
-            query = query.eq("model", model);
-        }
-        Ok(self.0.catalog.table().find(query).await?)
+        self.0.latest("model", model, limit, after).await
     }
 
     /// Archives a version: it keeps everything and can't be deployed until it is

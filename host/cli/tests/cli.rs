@@ -276,7 +276,7 @@ schedule = "@daily"
     file
 }
 
-/// One server for all of it: its first start compiles every built-in plugin.
+/// One server for all of it: each new one compiles the built-in plugins.
 #[test]
 fn a_server_from_its_first_start_to_its_last() {
     let directory = tempfile::tempdir().unwrap();
@@ -296,6 +296,43 @@ fn a_server_from_its_first_start_to_its_last() {
     server.stop("-INT");
 }
 
+/// The file of the flights example, on a server that fills as it is applied.
+#[test]
+fn the_flights_file_is_applied_as_its_data_land() {
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights").canonicalize().unwrap();
+    let file = example.join("modelyard.toml");
+    let server = Server::start(&["--ingest-root", example.to_str().unwrap()]);
+    let refused = || server.fails(1, &["apply", "--file", file.to_str().unwrap()]);
+    server.ok(&["plugin", "list"]);
+
+    let told = refused();
+    assert!(told.contains("view weather: ") && told.contains("deployment late: "), "{told}");
+    assert!(!told.contains("source ") && !told.contains("model late") && !told.contains("policy "), "{told}");
+
+    assert_eq!(server.json(&["ingestion", "source", "pull", "flights"])["rows"], 336_776);
+    assert!(server.json(&["ingestion", "source", "pull", "weather"])["rows"].as_u64() > Some(20_000));
+    let told = refused();
+    assert!(
+        told.contains("deployment late: ") && !told.contains("view ") && !told.contains("experiment "),
+        "{told}"
+    );
+
+    let run = server.json(&["experiments", "run", "late-arrivals"]);
+    server.ok(&["registry", "register", "late", run["id"].as_str().unwrap()]);
+    server.ok(&["registry", "alias", "set", "late@1", "champion", "--reason", "the first"]);
+    assert!(apply(&server, "apply", &file).contains("+ deployment late\n"));
+    assert_eq!(server.json(&["deployment", "show", "late"])["status"], "live");
+
+    let entries = || server.json(&["audit", "list", "--limit", "0"]).as_array().unwrap().len();
+    let before = entries();
+    for verb in ["plan", "apply"] {
+        let again = apply(&server, verb, &file);
+        assert!(again.contains("nothing to do: all ") && again.contains("= deployment late\n"), "{again}");
+    }
+    assert_eq!(entries(), before);
+}
+
 /// Standard output of plan or apply.
 fn apply(server: &Server, verb: &str, file: &Path) -> String {
     let mut command = modelyard();
@@ -310,6 +347,8 @@ fn a_declarative_file_is_applied_once(server: &Server, directory: &Path) {
     let without_token = server.fails(1, &["plan", "--file", file.to_str().unwrap()]);
     assert!(without_token.contains("HOOK_TOKEN is not set"), "{without_token}");
     let run = |verb: &str| apply(server, verb, &file);
+    // Waits for the built-in plugins, whose arrival is in the audit trail too.
+    server.ok(&["plugin", "list"]);
 
     let plan = run("plan");
     assert!(plan.contains("+ source rows\n") && plan.contains("+ model double\n"), "{plan}");

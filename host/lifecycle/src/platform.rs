@@ -9,7 +9,13 @@ use modelyard_scheduler::Scheduler;
 use modelyard_tables::{self as tables, Tables};
 use tokio::sync::Mutex;
 
-use crate::{Options, Result, change::AuditHead, deployment::Endpoints, jobs::Jobs, plugins::Compiled};
+use crate::{
+    Options, Result,
+    change::AuditHead,
+    deployment::Endpoints,
+    jobs::Jobs,
+    plugins::{Awaited, Compiled},
+};
 
 /// Everything that the stages share. A cheap handle.
 #[derive(Clone)]
@@ -35,6 +41,7 @@ pub struct Inner {
     pub notifier: Notifier,
     pub(crate) audit: Mutex<Option<AuditHead>>,
     pub(crate) compiled: Compiled,
+    pub(crate) awaited: Awaited,
     pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
     /// One writer per dataset at a time.
@@ -50,7 +57,7 @@ impl Deref for Platform {
 }
 
 impl Platform {
-    /// Opens what lies below `options.data_dir`, adds the built-in plugins that
+    /// Opens what lies below `options.data_dir`, notes the built-in plugins that
     /// are new, and brings deployments back to where they were.
     pub async fn open(options: Options, clock: Clock) -> Result<Self> {
         std::fs::create_dir_all(&options.data_dir).map_err(|error| {
@@ -88,15 +95,29 @@ impl Platform {
             notifier,
             audit: Mutex::new(None),
             compiled: Compiled::default(),
+            awaited: Awaited::default(),
             endpoints: Endpoints::default(),
             jobs: Jobs::default(),
             writing: Default::default(),
         }));
         platform.define().await?;
-        platform.plugins().add_builtin().await?;
+        platform.plugins().await_builtin().await?;
         platform.jobs().recover().await?;
         platform.deployment().restore().await?;
         Ok(platform)
+    }
+
+    /// Adds the plugins of a new binary while it serves already.
+    async fn add_builtin(&self, stop: impl Future<Output = ()>) {
+        let plugins = self.plugins();
+        tokio::select! {
+            added = plugins.add_awaited() => {
+                if let Err(error) = added {
+                    tracing::error!(%error, "the built-in plugins could not all be added");
+                }
+            }
+            () = stop => {}
+        }
     }
 
     /// Declares every stage's tables and their indexes.
@@ -154,7 +175,7 @@ impl Platform {
         let deliveries = self.notifier.run(stop(shutdown.clone()));
         let scaling = self.scaling();
         let upkeep = scaling.upkeep(stop(shutdown.clone()));
-        tokio::join!(schedules, deliveries, upkeep);
+        tokio::join!(schedules, deliveries, upkeep, self.add_builtin(stop(shutdown.clone())));
         self.jobs().drain().await;
         if let Err(error) = self.tables.predictions().flush().await {
             tracing::error!(%error, "the prediction log could not be flushed");

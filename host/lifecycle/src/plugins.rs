@@ -1,6 +1,6 @@
 //! Plugins: uploaded, checked, listed, opened with what their record grants.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use modelyard_blobs::Digest;
@@ -67,32 +67,50 @@ impl Record for PluginRecord {
 #[derive(Default)]
 pub(crate) struct Compiled(Mutex<HashMap<Digest, runtime::Plugin>>);
 
+/// Plugins of the binary that the store doesn't have yet, each with the lock
+/// under which it is added. Empty but after the first start of a new binary.
+#[derive(Default)]
+pub(crate) struct Awaited(Mutex<HashMap<&'static str, Arc<tokio::sync::Mutex<()>>>>);
+
 /// Plugins of a platform.
 pub struct Plugins<'p>(pub(crate) &'p Platform);
 
 impl Plugins<'_> {
-    /// Adds the plugins that came with the binary, unless they are there.
-    pub(crate) async fn add_builtin(&self) -> Result<()> {
-        let mut new = Vec::new();
+    /// Notes which plugins came with the binary and are not there. They are
+    /// added when they are first asked for or by [`Self::add_awaited`], so that
+    /// a server answers before it has compiled what it may never call.
+    pub(crate) async fn await_builtin(&self) -> Result<()> {
+        let table = self.0.catalog.table::<PluginRecord>();
         for builtin in modelyard_builtin::all() {
-            let bytes = Bytes::from_static(builtin.bytes);
-            let digest = Digest::of(&bytes);
-            let current = self.0.catalog.table::<PluginRecord>().get(builtin.name).await?;
+            let digest = Digest::of(builtin.bytes);
+            let current = table.get(builtin.name).await?;
             if current.as_ref().is_none_or(|plugin| plugin.builtin && plugin.digest != digest) {
-                new.push((builtin.name, digest, bytes));
+                self.0.awaited.0.lock().insert(builtin.name, Arc::default());
             }
         }
-        // Compiled side by side, as many as the runtime's limits allow; held until they are stored.
-        let compiled = new.iter().map(|(_, digest, bytes)| async {
-            self.0.runtime.plugin(&digest.to_string(), bytes.clone()).await
-        });
-        let compiled = futures::future::try_join_all(compiled).await?;
-        for (name, _, bytes) in new {
-            self.store(&Actor::system(), name, bytes, true)
-                .await
-                .map_err(|error| error.during(format!("built-in plugin {name}")))?;
+        Ok(())
+    }
+
+    /// Adds every awaited plugin, as many at a time as the runtime's limits allow.
+    pub(crate) async fn add_awaited(&self) -> Result<()> {
+        let names: Vec<&str> = self.0.awaited.0.lock().keys().copied().collect();
+        futures::future::try_join_all(names.into_iter().map(|name| self.arrived(name))).await.map(drop)
+    }
+
+    /// Adds the plugin of this name if it is awaited.
+    async fn arrived(&self, name: &str) -> Result<()> {
+        let Some(adding) = self.0.awaited.0.lock().get(name).cloned() else { return Ok(()) };
+        let _adding = adding.lock().await;
+        // Whoever held the lock before may have added it.
+        if !self.0.awaited.0.lock().contains_key(name) {
+            return Ok(());
         }
-        drop(compiled);
+        if let Some(builtin) = modelyard_builtin::get(name) {
+            let during = |error: Error| error.during(format!("built-in plugin {name}"));
+            let inspection = self.inspect(Bytes::from_static(builtin.bytes)).await.map_err(during)?;
+            self.store(&Actor::system(), name, inspection, true).await.map_err(during)?;
+        }
+        self.0.awaited.0.lock().remove(name);
         Ok(())
     }
 
@@ -105,19 +123,25 @@ impl Plugins<'_> {
     /// Checks a component, compiles it, asks it to describe itself and keeps it
     /// under `name`, or under the name that its metadata states.
     pub async fn upload(&self, actor: &Actor, name: Option<&str>, bytes: Bytes) -> Result<PluginRecord> {
-        let inspection = self.inspect(bytes.clone()).await?;
-        let name = match name.map(str::to_owned).or(inspection.name) {
+        let inspection = self.inspect(bytes).await?;
+        let name = match name.map(str::to_owned).or(inspection.name.clone()) {
             Some(name) => name,
             None => {
                 return Err(Error::field("name", "the component states no name; give one with the upload"));
             }
         };
         names::check("name", &name)?;
-        self.store(actor, &name, bytes, false).await
+        self.arrived(&name).await?;
+        self.store(actor, &name, inspection, false).await
     }
 
-    async fn store(&self, actor: &Actor, name: &str, bytes: Bytes, builtin: bool) -> Result<PluginRecord> {
-        let inspection = self.inspect(bytes).await?;
+    async fn store(
+        &self,
+        actor: &Actor,
+        name: &str,
+        inspection: Inspection,
+        builtin: bool,
+    ) -> Result<PluginRecord> {
         let component = inspection.component.clone();
         let digest = Digest::of(&component);
         let table = self.0.catalog.table::<PluginRecord>();
@@ -176,6 +200,7 @@ impl Plugins<'_> {
 
     /// A plugin's record.
     pub async fn get(&self, name: &str) -> Result<PluginRecord> {
+        self.arrived(name).await?;
         let table = self.0.catalog.table::<PluginRecord>();
         table.get(name).await?.ok_or_else(|| Error::not_found("plugin", name))
     }
@@ -187,6 +212,7 @@ impl Plugins<'_> {
         limit: usize,
         after: Option<String>,
     ) -> Result<Page<PluginRecord>> {
+        self.add_awaited().await?;
         let mut query = Query::new().order("name", Order::Asc).limit(limit).after(after);
         if let Some(kind) = kind {
             query = query.eq("kind", kind);
@@ -207,6 +233,7 @@ impl Plugins<'_> {
     /// The plugin named `name`, which must be of `kind`; `field` is where the
     /// name stands in the request.
     pub async fn of_kind(&self, field: &str, name: &str, kind: Kind) -> Result<PluginRecord> {
+        self.arrived(name).await?;
         let found = self.0.catalog.table::<PluginRecord>().get(name).await?;
         match found {
             Some(plugin) if plugin.kind == kind => Ok(plugin),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,11 @@ use super::{
     entries::{self, Entry},
     kinds::Kind,
 };
-use crate::{client::Client, context::Context, output::cell};
+use crate::{
+    client::{Client, Problem},
+    context::Context,
+    output::cell,
+};
 
 /// Which file.
 #[derive(Debug, Args)]
@@ -45,10 +49,13 @@ pub(crate) async fn plan(context: &Context, arguments: &Arguments) -> Result<()>
     report(context, &steps, ["to create", "to change"])
 }
 
-/// Makes it happen, in an order in which each entry has what it needs.
+/// Makes it happen, in an order in which each entry has what it needs. What
+/// the server refuses is named at the end; the rest is applied all the same,
+/// since a view may have to wait for the rows of a source beside it.
 pub(crate) async fn apply(context: &Context, arguments: &Arguments) -> Result<()> {
     let entries = entries::read(&arguments.file)?;
     let mut done = Vec::new();
+    let mut refused = Vec::new();
     for entry in entries {
         // Compared only now: what was applied before may decide it.
         let result = async {
@@ -58,13 +65,20 @@ pub(crate) async fn apply(context: &Context, arguments: &Arguments) -> Result<()
         };
         match result.await {
             Ok(step) => done.push((entry, step)),
+            Err(error) if error.chain().any(|cause| cause.is::<Problem>()) => {
+                refused.push(format!("{} {}: {}", entry.kind.name(), entry.name, error.root_cause()));
+            }
             Err(error) => {
                 report(context, &done, ["created", "changed"])?;
                 return Err(error.context(format!("{} {}", entry.kind.name(), entry.name)));
             }
         }
     }
-    report(context, &done, ["created", "changed"])
+    report(context, &done, ["created", "changed"])?;
+    match refused.len() {
+        0 => Ok(()),
+        count => bail!("{count} of {} were not applied:\n  {}", done.len() + count, refused.join("\n  ")),
+    }
 }
 
 async fn step(client: &Client, entry: &Entry) -> Result<Step> {

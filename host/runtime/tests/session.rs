@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use common::{f64s, home, home_with, limits};
+use common::{f64s, fp64, home, home_with, limits};
 use modelyard_runtime::types::{ColumnData, Field, GuestError, Table, Unavailable};
 use modelyard_runtime::{
     BatchSource, CallError, Capability, Error, Fault, Grants, Limits, Object, Objects, Progress, Session,
@@ -184,6 +184,19 @@ async fn a_hanging_source_is_cut_by_the_deadline() {
     let error = pull("read", "hang:", Limits { deadline: Duration::from_millis(200), ..limits() }).await;
     assert_eq!(error.fault, Fault::Deadline(Duration::from_millis(200)));
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_plugin_never_holds_more_memory_than_its_limit() {
+    // That it ends without memory is no proof: it would at the end of its address space, too.
+    let limit = 64 << 20;
+    let limits = Limits { memory_bytes: limit, ..limits() };
+    let plugin = home().plugin("scoring").await;
+    let mut session = plugin.session(limits, Grants::default()).await.unwrap();
+    let error = session.predict(&[fp64("grow", &[1.0])]).await.unwrap_err();
+    assert_eq!(error.fault, Fault::OutOfMemory(limit));
+    let peak = usize::try_from(session.usage().memory_peak_bytes).unwrap();
+    assert!((limit / 2..=limit).contains(&peak), "{peak} bytes");
 }
 
 #[tokio::test]

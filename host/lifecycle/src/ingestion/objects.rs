@@ -2,27 +2,34 @@
 
 use std::{
     fs::File,
-    io::{Seek, Write},
+    io::{self, Seek, Write},
     os::unix::fs::FileExt,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 use modelyard_blobs::Digest;
 use modelyard_runtime::{
-    Object, Objects,
+    CallError, Object, Objects,
     types::{GuestError, InvalidInput, Unavailable},
 };
 use url::Url;
 
-use crate::{IngestionOptions, Platform};
+use crate::{Code, Error, IngestionOptions, Platform};
 
 /// Files below the allowed roots, http and https to the allowed hosts, uploads.
 pub(crate) struct Sources {
     platform: Platform,
     client: reqwest::Client,
+    /// Whether the object asked for last could not be opened for want of room
+    /// on our own disk. The contract has no error for that: the plugin hears
+    /// that its source is unavailable.
+    full: AtomicBool,
 }
 
 fn refused(message: String) -> GuestError {
@@ -49,7 +56,25 @@ impl Sources {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap_or_default();
-        Arc::new(Self { platform: platform.clone(), client })
+        Arc::new(Self { platform: platform.clone(), client, full: AtomicBool::new(false) })
+    }
+
+    /// What a plugin's failed call means, which may lie with our disk and not
+    /// with the source that the plugin complains of.
+    pub(crate) fn failure(&self, call: CallError) -> Error {
+        let error = Error::from(call);
+        match self.full.load(Relaxed) {
+            true => Error { code: Code::Full, ..error },
+            false => error,
+        }
+    }
+
+    /// An object that can't be kept while it is read.
+    fn unwritable(&self, url: &Url, error: &io::Error) -> GuestError {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        self.full.store(full, Relaxed);
+        unavailable(format!("{url} can't be kept while it is read: {error}"), None)
     }
 
     fn options(&self) -> &IngestionOptions {
@@ -71,7 +96,7 @@ impl Sources {
                 if roots.is_empty() { "none".to_owned() } else { roots.join(", ") },
             )));
         }
-        let failed = |error: std::io::Error| refused(format!("{}: {error}", real.display()));
+        let failed = |error: io::Error| refused(format!("{}: {error}", real.display()));
         let file = File::open(&real).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
@@ -84,12 +109,10 @@ impl Sources {
 
     async fn upload(&self, digest: &str) -> Result<Opened, GuestError> {
         let digest: Digest = digest.parse().map_err(|error| refused(format!("upload: {error}")))?;
-        let path: PathBuf = self
-            .platform
-            .blobs
-            .open_verified_path(&digest)
-            .await
-            .map_err(|error| refused(error.to_string()))?;
+        let path: PathBuf = self.platform.blobs.open_verified_path(&digest).await.map_err(|error| {
+            self.full.store(matches!(error, modelyard_blobs::Error::Full(_)), Relaxed);
+            refused(error.to_string())
+        })?;
         let file = File::open(&path).map_err(|error| refused(error.to_string()))?;
         let size = file.metadata().map_err(|error| refused(error.to_string()))?.len();
         Ok(Opened { file, size, version: digest.to_string(), headers: vec![] })
@@ -126,7 +149,7 @@ impl Sources {
             .collect();
         let expected = response.content_length();
         // Spooled, so that its bytes don't change while it is open and any part can be read.
-        let failed = |error: std::io::Error| unavailable(format!("no room to spool {url}: {error}"), None);
+        let failed = |error: io::Error| self.unwritable(url, &error);
         let mut file = tempfile::tempfile_in(&self.platform.options.data_dir).map_err(failed)?;
         let mut size = 0u64;
         while let Some(chunk) = response
@@ -153,6 +176,7 @@ impl Sources {
 #[async_trait]
 impl Objects for Sources {
     async fn open(&self, url: &str, headers: &[(String, String)]) -> Result<Box<dyn Object>, GuestError> {
+        self.full.store(false, Relaxed);
         if let Some(digest) = url.strip_prefix("upload:") {
             return Ok(Box::new(self.upload(digest).await?));
         }

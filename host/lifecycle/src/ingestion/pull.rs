@@ -59,31 +59,43 @@ struct Stretch {
     rows: u64,
 }
 
+impl Stretch {
+    /// None yet, to follow what the dataset has.
+    fn after(dataset: Option<&Dataset>) -> Self {
+        let schema = dataset.map(|dataset| dataset.schema.clone()).unwrap_or_default();
+        Self { schema, files: vec![], writer: None, rejected: vec![], rows: 0 }
+    }
+}
+
 impl Ingestion<'_> {
     /// Pulls a source to its end.
     pub async fn pull(&self, actor: &Actor, name: &str, progress: &Progress) -> Result<Pulled> {
         let source = self.source(name).await?;
         let outcome = self.pull_spec(actor, &source.spec, Origin::Source(&source), progress).await;
-        if let Err(error) = &outcome {
-            let (message, now) = (error.to_string(), self.0.clock.now());
-            let event = Event::new(
-                now,
-                "dev.modelyard.ingestion.failed",
-                "ingestion",
-                Severity::Warning,
-                format!("The source {name} could not be pulled: {message}"),
-            )
-            .subject(name)
-            .fold_key(format!("ingestion.failed/{name}"));
-            let failed = Source { last_error: Some(message), ..self.source(name).await? };
-            self.0
-                .change(actor, "ingestion.pull.failed", Ref::of(&failed))
-                .put(&failed)
-                .event(event)?
-                .commit()
-                .await?;
+        if let Err(error) = &outcome
+            && let Err(unwritten) = self.failed(actor, name, error).await
+        {
+            // A full disk has room for neither; the caller hears of the pull.
+            tracing::error!(error = %unwritten, source = name, "a failed pull could not be noted");
         }
         outcome
+    }
+
+    /// Notes why a pull failed, and tells the subscribers.
+    async fn failed(&self, actor: &Actor, name: &str, error: &Error) -> Result<()> {
+        let (message, now) = (error.to_string(), self.0.clock.now());
+        let event = Event::new(
+            now,
+            "dev.modelyard.ingestion.failed",
+            "ingestion",
+            Severity::Warning,
+            format!("The source {name} could not be pulled: {message}"),
+        )
+        .subject(name)
+        .fold_key(format!("ingestion.failed/{name}"));
+        let failed = Source { last_error: Some(message), ..self.source(name).await? };
+        let change = self.0.change(actor, "ingestion.pull.failed", Ref::of(&failed));
+        change.put(&failed).event(event)?.commit().await
     }
 
     /// Pulls what a specification says; a source from its cursor on.
@@ -108,8 +120,9 @@ impl Ingestion<'_> {
             Origin::Upload(None) => None,
         };
         let plugin = self.0.plugins().of_kind("plugin", &spec.plugin, Kind::Ingestion).await?;
+        let sources = Sources::new(self.0);
         let grants = Grants {
-            objects: Some(Sources::new(self.0)),
+            objects: Some(sources.clone()),
             progress: Some(progress.capability()),
             ..Grants::default()
         };
@@ -118,9 +131,7 @@ impl Ingestion<'_> {
         let mut dataset = self.0.catalog.table::<Dataset>().get(&name).await?;
         let mut total = Pulled { dataset: name.clone(), ..Pulled::default() };
         loop {
-            let known = dataset.as_ref().map(|dataset| dataset.schema.clone()).unwrap_or_default();
-            let mut stretch =
-                Stretch { schema: known, files: vec![], writer: None, rejected: vec![], rows: 0 };
+            let mut stretch = Stretch::after(dataset.as_ref());
             let mut done = false;
             while !done && (stretch.rows < STRETCH || origin.source().is_none()) {
                 if progress.is_cancelled() {
@@ -131,7 +142,8 @@ impl Ingestion<'_> {
                 }
                 let expected = columns::to_fields(&stretch.schema);
                 let batch_rows = self.0.options.ingestion.batch_rows;
-                let batch = session.pull(&parameters, cursor.as_deref(), &expected, batch_rows).await?;
+                let pulled = session.pull(&parameters, cursor.as_deref(), &expected, batch_rows).await;
+                let batch = pulled.map_err(|call| sources.failure(call))?;
                 done = batch.done;
                 cursor = Some(batch.cursor.clone());
                 self.take(spec, &mut stretch, batch).await?;

@@ -1,6 +1,6 @@
 //! What ingestion records: sources, datasets, their versions and files.
 
-use modelyard_catalog::{Index, Record};
+use modelyard_catalog::{Index, Kept, Record};
 use modelyard_clock::Timestamp;
 use modelyard_tables::{FileInfo, Schema};
 use serde::{Deserialize, Serialize};
@@ -180,6 +180,8 @@ pub struct Upload {
 impl Record for Upload {
     const TABLE: &'static str = "upload";
     const INDEXES: &'static [Index] = &[Index::on(&["at"])];
+    // As long as the server remembers the key of the request.
+    const KEPT: Option<Kept> = Some(Kept { from: "at", days: 7 });
     fn id(&self) -> String {
         self.key.clone()
     }

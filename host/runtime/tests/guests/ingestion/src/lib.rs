@@ -7,6 +7,8 @@ mod panic;
 
 wit_bindgen::generate!({ path: "../../../../../wit", world: "ingestion-plugin" });
 
+use std::hint::black_box;
+
 use exports::modelyard::lifecycle::ingestion::{Batch, Guest};
 use modelyard::lifecycle::log::{Level, log};
 use modelyard::lifecycle::objects::{Request, open};
@@ -36,7 +38,25 @@ impl Guest for Source {
         let fields = vec![field("a"), field("b")];
         let batch =
             |rows, schema| Ok(Batch { schema, rows, rejected: vec![], cursor: String::new(), done: true });
-        match parameters.as_str() {
+        // From a server they come as JSON: a text in quotes.
+        match parameters.trim_matches('"') {
+            "loop" => loop {
+                black_box(());
+            },
+            "grow" => loop {
+                black_box(vec![1u8; 1 << 20]).leak();
+            },
+            "recurse" => batch(vec![s64("a", &[recurse(1)]), s64("b", &[1])], fields),
+            "huge" => {
+                let cursor = "a".repeat(300 << 20);
+                Ok(Batch { schema: vec![], rows: vec![], rejected: vec![], cursor, done: true })
+            }
+            "nan" => {
+                let data = ColumnData::F64(vec![f64::NAN, 1.5]);
+                let a = Column { name: "a".into(), data, validity: None };
+                let schema = vec![Field { type_: ColumnType::F64, ..field("a") }, field("b")];
+                batch(vec![a, s64("b", &[1, 2])], schema)
+            }
             "read" => {
                 let object = open(&request())?;
                 let (mut bytes, mut at) = (0, 0);
@@ -85,6 +105,11 @@ impl Guest for Source {
             _ => batch(vec![s64("a", &[1]), s64("b", &[2])], fields),
         }
     }
+}
+
+#[allow(unconditional_recursion)]
+fn recurse(depth: i64) -> i64 {
+    black_box(recurse(black_box(depth + 1))) + 1
 }
 
 fn field(name: &str) -> Field {

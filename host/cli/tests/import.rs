@@ -13,7 +13,11 @@
 
 mod support;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -90,7 +94,8 @@ async fn written_down(yard: &Yard, note: &Value) {
 }
 
 async fn the_same_file_twice_is_one_version(yard: &Yard, bytes: &[u8]) {
-    let again = send(yard, "?file=other.bin", "application/octet-stream", bytes).await.ok();
+    let raw = "application/octet-stream";
+    let again = send(yard, "?file=other.bin", raw, bytes).await.ok();
     assert_eq!((&again["version"], &again["imported"]["file"]), (&json!(1), &json!("side.bin")));
     assert_eq!(yard.get("/registry/models/copy").await.ok()["latest"], 1);
 }
@@ -155,4 +160,122 @@ async fn what_is_no_model_is_refused(yard: &Yard, model: &[u8]) {
     let home = yard.home().to_str().unwrap();
     let (worked, told) = client(yard, &["model", "import", home, "--name", "copy"]);
     assert!(!worked && told.contains("MLmodel"), "{told}");
+}
+
+/// A file of a scoring plugin's tests.
+fn data(plugin: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(plugin).join("tests/data").join(file)
+}
+
+fn read(file: &Path) -> Value {
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+}
+
+/// The numbers of a list, however it is nested.
+fn numbers(list: &Value) -> Vec<f64> {
+    match list {
+        Value::Array(items) => items.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn close(what: &str, found: &Value, wanted: &Value, tolerance: f64) {
+    let (found, wanted) = (numbers(found), numbers(wanted));
+    assert!(found.len() == wanted.len() && !found.is_empty(), "{what}: {found:?}");
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert!((found - wanted).abs() <= tolerance * wanted.abs().max(1e-3), "{what}: {found} for {wanted}");
+    }
+}
+
+/// Imports a file by the command line and deploys it, both under one name.
+async fn served(yard: &Yard, plugin: &str, file: &str) -> (String, Value) {
+    let name = format!("{plugin}-{}", file.replace('.', "-"));
+    let path = data(plugin, file);
+    let (worked, told) = client(yard, &["model", "import", path.to_str().unwrap(), "--name", &name]);
+    assert!(worked && told.contains(&format!("read by {plugin}")), "{told}");
+    let version = yard.get(&format!("/registry/models/{name}/versions/1")).await.ok();
+    assert_eq!((&version["imported"]["file"], &version["capabilities"]), (&json!(file), &json!([])));
+    let deployment = json!({"name": name, "model": name, "routes": [{"version": "latest"}]});
+    yard.put("/deployment", deployment).await.ok();
+    (name, version)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_of_other_tools_answer_as_they_do_there() {
+    let yard = Yard::start(&[]);
+    let lightgbm = ["binary.txt", "multiclass.txt", "regression.txt", "categories.txt"];
+    trees(&yard, "scoring-lightgbm", &lightgbm, 1e-12).await;
+    let xgboost = ["binary-logistic.ubj", "multi-softprob.json", "categories.json"];
+    trees(&yard, "scoring-xgboost", &xgboost, 1e-5).await;
+    one_wide_input(&yard).await;
+    json_may_be_a_model(&yard).await;
+    yard.sound().await;
+}
+
+/// One tensor for each feature, and one output that the tool itself gave.
+async fn trees(yard: &Yard, plugin: &str, files: &[&str], tolerance: f64) {
+    let expected = read(&data(plugin, "expected.json"));
+    for file in files {
+        let (name, version) = served(yard, plugin, file).await;
+        let wanted = match *file {
+            file if file.starts_with("multi") => "multiclass_classification",
+            file if file.starts_with("binary") => "binary_classification",
+            _ => "regression",
+        };
+        assert_eq!(version["task"], wanted, "{file}");
+        let case = expected["cases"].as_array().unwrap().iter().find(|case| case["file"] == *file).unwrap();
+        let table = &expected["tables"][case["table"].as_str().unwrap()];
+        let described = yard.get(&format!("/v2/models/{name}")).await.ok();
+        let tensor = |input: &Value| {
+            let column = table[input["name"].as_str().unwrap()].as_array().unwrap();
+            json!({"name": input["name"], "shape": [column.len()], "datatype": input["datatype"], "data": column})
+        };
+        let inputs: Vec<Value> = described["inputs"].as_array().unwrap().iter().map(tensor).collect();
+        let answer = yard.post(&format!("/v2/models/{name}/infer"), json!({"inputs": inputs})).await.ok();
+        close(file, &answer["outputs"][0]["data"], &case["values"], tolerance);
+    }
+}
+
+/// One tensor of all columns in 32 bits, as it is.
+async fn one_wide_input(yard: &Yard) {
+    let (name, version) = served(yard, "scoring-onnx", "iris-logistic.onnx").await;
+    assert_eq!(
+        (&version["task"], &version["imported"]["format"]),
+        (&json!("multiclass_classification"), &json!("onnx"))
+    );
+    let columns: Vec<&Value> =
+        version["columns"].as_array().unwrap().iter().map(|column| &column["name"]).collect();
+    assert_eq!(columns, ["X_0", "X_1", "X_2", "X_3"]);
+    let expected = read(&data("scoring-onnx", "iris-logistic.json"));
+    let input = &expected["inputs"][0];
+    let ask = json!({"inputs": [{"name": "X", "shape": input["shape"], "datatype": "FP32", "data": input["data"]}]});
+    let answer = yard.post(&format!("/v2/models/{name}/infer"), ask).await.ok();
+    for wanted in expected["outputs"].as_array().unwrap() {
+        let outputs = answer["outputs"].as_array().unwrap();
+        let found = outputs.iter().find(|output| output["name"] == wanted["name"]).unwrap();
+        close("iris-logistic.onnx", &found["data"], &wanted["data"], 1e-4);
+    }
+    // Rows of a table become the same tensor.
+    let rows = numbers(&input["data"]);
+    let rows: Vec<String> =
+        rows.chunks(4).map(|row| format!("{row:?}").replace(['[', ']', ' '], "")).collect();
+    let truth = numbers(&expected["outputs"][0]["data"]);
+    let lines = rows.iter().zip(truth).map(|(row, class)| format!("{row},{class}\n"));
+    let csv = format!("X_0,X_1,X_2,X_3,species\n{}", lines.collect::<String>());
+    yard.rows("iris", &csv, None).await.ok();
+    let ask = json!({"model": name, "version": 1, "dataset": "iris", "target": "species", "evaluator": {
+        "plugin": "evaluation-classification",
+        "parameters": {"truth": "species", "prediction": "output_label"}}});
+    let evaluation = yard.post("/evaluation", ask).await.ok();
+    let accuracy =
+        evaluation["metrics"].as_array().unwrap().iter().find(|metric| metric["name"] == "accuracy");
+    assert_eq!(accuracy.unwrap()["value"], 1.0, "{evaluation}");
+}
+
+/// XGBoost's JSON is a model file under JSON's own media type, too.
+async fn json_may_be_a_model(yard: &Yard) {
+    let bytes = fs::read(data("scoring-xgboost", "multi-softprob.json")).unwrap();
+    let request = yard.request(Method::POST, "/registry/models/scoring-xgboost-multi-softprob-json/versions");
+    let version = answer(request.header("content-type", "application/json").body(bytes)).await.ok();
+    assert_eq!(version["version"], 1, "{version}");
 }

@@ -40,7 +40,8 @@ impl Registry<'_> {
     /// Makes a model file the next version of a model, which is created if it
     /// isn't there. The file is read by its format's scoring plugin in the
     /// sandbox, in the process that may be killed; what it then holds becomes
-    /// the version's component. The same file twice is one version.
+    /// the version's component. The same file twice is one version, unless it is
+    /// said to be of another format or task.
     ///
     /// # Errors
     /// [`Code::Unsupported`] for a file of no known format, the plugin's own
@@ -52,22 +53,37 @@ impl Registry<'_> {
         }
         check_name(file.name.as_deref())?;
         let artifact = Digest::of(&file.bytes);
-        if let Some(version) = self.imported(model, &artifact).await? {
+        let (format, task) = (file.format, file.task);
+        if let Some(version) = self.imported(model, &artifact, format, task).await? {
             return Ok(version);
         }
         let loaded = self.load(file, artifact).await?;
         match self.add_imported(actor, model, loaded).await {
             // Somebody else may have imported the same file meanwhile.
-            Err(error) if error.code == Code::Conflict => self.imported(model, &artifact).await?.ok_or(error),
+            Err(error) if error.code == Code::Conflict => {
+                self.imported(model, &artifact, format, task).await?.ok_or(error)
+            }
             outcome => outcome,
         }
     }
 
     /// The version that came from the same file.
-    async fn imported(&self, model: &str, artifact: &Digest) -> Result<Option<Version>> {
+    async fn imported(
+        &self,
+        model: &str,
+        artifact: &Digest,
+        format: Option<Format>,
+        task: Option<Task>,
+    ) -> Result<Option<Version>> {
         let query = Query::new().eq("artifact", artifact).eq("model", model);
         let found = self.0.catalog.table::<Version>().find(query).await?.items;
-        Ok(found.into_iter().find(|version| version.imported.is_some()))
+        let same = |version: &Version| {
+            version.imported.as_ref().is_some_and(|imported| {
+                format.is_none_or(|format| format == imported.format)
+                    && task.is_none_or(|task| task == version.task)
+            })
+        };
+        Ok(found.into_iter().find(same))
     }
 
     /// Has the file read, and keeps it with the component that comes of it.

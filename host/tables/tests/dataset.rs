@@ -5,7 +5,7 @@
 mod common;
 
 use common::{all, blob_path, f64s, file, open, open_with, rows, s64s, table, texts, time, times};
-use modelyard_tables::{ColumnType, Error, Field, Scan, Schema, TimeRange, Value, from_batch};
+use modelyard_tables::{Column, ColumnType, Error, Field, Scan, Schema, TimeRange, Value, from_batch};
 
 #[tokio::test]
 async fn files_of_different_schemas_read_as_one_table() {
@@ -183,6 +183,27 @@ async fn queries_read_named_tables_and_nothing_else() {
     for query in ["SELECT", "SELECT nope FROM only", "SELECT * FROM '/etc/passwd'", "SELECT * FROM other"] {
         let error = tables.sql(query, &named, None).await.unwrap_err();
         assert!(matches!(error, Error::Query(_)), "{query}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nan_is_read_as_it_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = open(dir.path()).await;
+    let kept = file(&tables, vec![f64s("a.b", &[f64::NAN, 1.5]), s64s("n", &[1, 2])]).await;
+    let named = [("t", vec![kept.digest])];
+    for (query, wanted) in [
+        ("SELECT count(*) FROM t WHERE isnan(\"a.b\")", 1),
+        ("SELECT n FROM t WHERE \"a.b\" = 1.5", 2),
+        // As in the SQL of PostgreSQL and others, NaN is greater than any number.
+        ("SELECT n FROM t WHERE \"a.b\" > 2.0", 1),
+    ] {
+        let (_, batches) = tables.sql(query, &named, None).await.unwrap();
+        let first = |batch| from_batch(batch).unwrap().remove(0);
+        let columns: Vec<Column> = batches.into_iter().map(first).collect();
+        let found: Vec<Value> =
+            columns.iter().flat_map(|column| (0..column.len()).map(|row| column.value(row))).collect();
+        assert_eq!(found, [Value::S64(wanted)], "{query}");
     }
 }
 

@@ -13,11 +13,12 @@ use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
 };
 use tempfile::TempPath;
 
 use super::{FileInfo, Files, stats::Collector};
-use crate::{Error, Result, Schema, columns::conform, error::is_full};
+use crate::{ColumnType, Error, Result, Schema, columns::conform, error::is_full};
 
 /// Rows in a row group: what a filter by time can skip at once.
 const ROW_GROUP: usize = 65_536;
@@ -75,7 +76,14 @@ impl Writer {
         let full = Arc::new(AtomicBool::new(false));
         let sink = Sink { file: BufWriter::with_capacity(1 << 18, file), full: full.clone() };
         let level = ZstdLevel::try_new(1).map_err(|error| Error::invalid(error.to_string()))?;
-        let properties = WriterProperties::builder()
+        let floats = schema.fields.iter().filter(|field| field.r#type == ColumnType::F64);
+        // Parquet's bounds pass over NaN, and whoever trusts them loses it: a
+        // column of NaN and 1.5 would be read as 1.5 alone.
+        let properties = floats.fold(WriterProperties::builder(), |properties, field| {
+            let path = ColumnPath::new(vec![field.name.clone()]);
+            properties.set_column_statistics_enabled(path, EnabledStatistics::None)
+        });
+        let properties = properties
             .set_created_by("modelyard".into())
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Chunk)

@@ -168,12 +168,13 @@ fn is_conflict(error: &surrealdb::Error) -> bool {
 }
 
 /// The failure that explains the others: statements of a failed transaction that were
-/// not run report only that.
+/// not run report only that. A commit that failed by itself is of their kind, but says why.
 fn first_failure(results: &mut IndexedResults) -> Option<Failure> {
     let mut failures: Vec<_> = results.take_errors().into_iter().collect();
     failures.sort_by_key(|(statement, error)| {
         let bystander =
-            matches!(error.query_details(), Some(QueryError::NotExecuted | QueryError::Cancelled));
+            matches!(error.query_details(), Some(QueryError::NotExecuted | QueryError::Cancelled))
+                && !error.message().starts_with("Cannot COMMIT");
         (bystander, *statement)
     });
     failures.into_iter().next().map(|(statement, error)| Failure { statement, error })

@@ -61,9 +61,26 @@ pub(crate) fn schema(specs: &[TensorSpec]) -> Result<Schema> {
 /// # Errors
 /// Names the column that is missing.
 pub(crate) fn from_table(table: Table, specs: &[TensorSpec]) -> Result<Vec<Tensor>> {
-    let given = columns::to_tensors(table).into_iter();
-    let mut given: HashMap<String, Tensor> = given.map(|tensor| (tensor.name.clone(), tensor)).collect();
+    let given = columns::to_tensors(table);
+    let is = |(tensor, spec): (&Tensor, &TensorSpec)| {
+        let (_, datatype) = check::elements(&tensor.data);
+        tensor.name == spec.name && datatype == spec.datatype && spec.shape.len() == 1
+    };
+    if given.len() == specs.len() && given.iter().zip(specs).all(is) {
+        return Ok(given);
+    }
+    let mut given: HashMap<String, Tensor> =
+        given.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     specs.iter().map(|spec| one(spec, &mut given)).collect()
+}
+
+/// Tensors of the datatypes that a model takes, where no value changes by that.
+pub(crate) fn cast_all(tensors: Vec<Tensor>, specs: &[TensorSpec]) -> Vec<Tensor> {
+    let cast = |tensor: Tensor| match specs.iter().find(|spec| spec.name == tensor.name) {
+        Some(spec) => Tensor { data: cast(tensor.data, spec.datatype), ..tensor },
+        None => tensor,
+    };
+    tensors.into_iter().map(cast).collect()
 }
 
 fn one(spec: &TensorSpec, given: &mut HashMap<String, Tensor>) -> Result<Tensor> {

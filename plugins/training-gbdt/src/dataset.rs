@@ -176,7 +176,7 @@ impl Survey {
         match self {
             Self::Numbers(sample, nulls) => {
                 let kind = match field.type_ {
-                    ColumnType::Boolean => Kind::Boolean,
+                    ColumnType::Boolean if !nulls => Kind::Boolean,
                     ColumnType::S64 if !nulls => Kind::Integer,
                     _ => Kind::Float,
                 };

@@ -194,7 +194,7 @@ fn build(
                 let Some(block) = numbers.next() else { continue };
                 design.fill_numbers(&block, &values);
                 let kind = match field.type_ {
-                    ColumnType::Boolean => Kind::Boolean,
+                    ColumnType::Boolean if !nulls => Kind::Boolean,
                     ColumnType::S64 if !nulls => Kind::Integer,
                     _ => Kind::Float,
                 };

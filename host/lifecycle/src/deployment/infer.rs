@@ -226,7 +226,7 @@ impl Deployments<'_> {
                 false => Column::from_values(name, &values),
             })
         });
-        columns::to_tensors(columns.collect())
+        target.predictor.fit(columns::to_tensors(columns.collect()))
     }
 
     /// Calls the shadow beside; its answer is only recorded, under the same id,

@@ -93,6 +93,15 @@ impl Predictor {
         }
     }
 
+    /// Looked-up tensors of the datatypes that the model takes; the features
+    /// take them as they are.
+    pub(crate) fn fit(&self, found: Vec<Tensor>) -> Vec<Tensor> {
+        match self.features {
+            Some(_) => found,
+            None => tensors::cast_all(found, &self.signature.inputs),
+        }
+    }
+
     /// The columns that go in.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
@@ -109,7 +118,7 @@ impl Predictor {
             None => (tensors::from_table(rows, &self.signature.inputs)?, Timings::default()),
             Some(features) => {
                 let (table, timings) = features.transform(rows).await?;
-                (columns::to_tensors(table), timings)
+                (tensors::from_table(table, &self.signature.inputs)?, timings)
             }
         };
         self.score(inputs, before).await

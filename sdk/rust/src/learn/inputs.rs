@@ -11,7 +11,7 @@ pub enum Kind {
     /// Whole numbers without missing values in training. Any numeric tensor is
     /// taken all the same.
     Integer,
-    /// False or true, as a number 0 or 1.
+    /// False or true without missing values in training, as a number 0 or 1.
     Boolean,
     /// One of these texts, sorted and distinct. Anything else, such as the
     /// empty text, is a missing value.

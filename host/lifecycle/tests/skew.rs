@@ -120,7 +120,7 @@ async fn views(platform: &Platform, known: u32) {
     let micros = u64::from(known) * 3_600_000_000;
     let readings = json!({
         "name": "readings", "dataset": "readings", "keys": ["station"], "event_time": "since",
-        "created_at": "made", "columns": ["temp", "cars", "open", "kind", "since"], "ttl_seconds": 7200,
+        "created_time": "made", "columns": ["temp", "cars", "open", "kind", "since"], "ttl_seconds": 7200,
     });
     features.put_view(&me(), spec(readings)).await.unwrap();
     let rates = json!({

@@ -28,7 +28,7 @@ pub struct ViewSpec {
     /// The column that says when a row was written: of two rows with one key
     /// and event time the later one counts.
     #[serde(default)]
-    pub created_at: Option<String>,
+    pub created_time: Option<String>,
     /// The feature columns; empty: all but keys and times.
     #[serde(default)]
     pub columns: Vec<String>,

@@ -120,7 +120,7 @@ impl Features<'_> {
                 files,
                 entity_keys: keys.collect(),
                 event_time: view.spec.event_time.clone(),
-                created_at: view.spec.created_at.clone(),
+                created_at: view.spec.created_time.clone(),
                 ttl: view.spec.ttl_seconds.map(Duration::from_secs),
                 columns,
                 rename: Default::default(),

@@ -41,7 +41,8 @@ impl Features<'_> {
         let sources = self.sources(&spec.dataset, &spec.sql).await?;
         let datasets: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         let schema = self.schema(&spec, &sources).await?;
-        let columns = spec.keys.iter().chain([&spec.event_time]).chain(&spec.created_at).chain(&spec.columns);
+        let columns =
+            spec.keys.iter().chain([&spec.event_time]).chain(&spec.created_time).chain(&spec.columns);
         for column in columns {
             if schema.field(column).is_none() {
                 let known: Vec<_> = schema.names().collect();
@@ -213,7 +214,7 @@ impl Features<'_> {
         let features = self.feature_columns(view, &new).await?;
         let placed: Vec<&String> = spec.keys.iter().chain([&spec.event_time]).collect();
         let mut columns: Vec<String> = Vec::new();
-        for column in placed.iter().copied().chain(&spec.created_at).chain(&features) {
+        for column in placed.iter().copied().chain(&spec.created_time).chain(&features) {
             if !columns.contains(column) {
                 columns.push(column.clone());
             }
@@ -223,7 +224,7 @@ impl Features<'_> {
         let keys: Vec<&str> = spec.keys.iter().map(String::as_str).collect();
         let kept: Vec<&str> = features.iter().map(String::as_str).collect();
         let layout = Layout {
-            created_at: spec.created_at.as_deref(),
+            created_at: spec.created_time.as_deref(),
             columns: Some(&kept),
             ..Layout::new(&keys, &spec.event_time)
         };
@@ -253,7 +254,7 @@ impl Features<'_> {
             .filter(|name| {
                 !spec.keys.iter().any(|key| key == name)
                     && *name != spec.event_time
-                    && spec.created_at.as_deref() != Some(*name)
+                    && spec.created_time.as_deref() != Some(*name)
             })
             .map(str::to_owned)
             .collect())

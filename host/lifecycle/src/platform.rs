@@ -44,6 +44,7 @@ pub struct Inner {
     pub(crate) awaited: Awaited,
     pub(crate) endpoints: Endpoints,
     pub(crate) jobs: Jobs,
+    pub(crate) listings: crate::ingestion::Listings,
     /// One writer per dataset at a time.
     pub(crate) writing: crate::ingestion::Writers,
 }
@@ -98,6 +99,7 @@ impl Platform {
             awaited: Awaited::default(),
             endpoints: Endpoints::default(),
             jobs: Jobs::default(),
+            listings: Default::default(),
             writing: Default::default(),
         }));
         platform.define().await?;

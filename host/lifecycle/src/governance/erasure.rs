@@ -123,7 +123,8 @@ impl Governance<'_> {
                 change = change.put(&version);
             }
             let rows = dataset.rows - gone.min(dataset.rows);
-            change.put(&Dataset { rows, updated_at: receipt.at, ..dataset }).commit().await?;
+            let erasures = dataset.erasures + 1;
+            change.put(&Dataset { rows, erasures, updated_at: receipt.at, ..dataset }).commit().await?;
         }
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! Datasets: which files a version is made of, and queries over them.
 
+use std::collections::HashMap;
+
 use modelyard_blobs::Digest;
 use modelyard_catalog::{Order, Page, Query};
 use modelyard_tables::{RecordBatch, Schema};
+use parking_lot::Mutex;
 
 use super::{Dataset, DatasetFile, DatasetVersion, Ingestion};
 use crate::{Error, Result};
@@ -16,6 +19,27 @@ pub(crate) struct Resolved {
     pub(crate) name: String,
     /// The files, oldest first.
     pub(crate) files: Vec<Digest>,
+}
+
+/// The files of datasets without what else is recorded of them. Every query
+/// asks for them, and what they hold of statistics grows with each file.
+#[derive(Default)]
+pub(crate) struct Listings(Mutex<HashMap<String, Listing>>);
+
+/// The files of a dataset up to a version. Those of a version stay as they are
+/// until rows are erased.
+#[derive(Clone, Default)]
+struct Listing {
+    erasures: u32,
+    version: u32,
+    files: Vec<Listed>,
+}
+
+#[derive(Clone, Copy)]
+struct Listed {
+    version: u32,
+    quarantine: bool,
+    digest: Digest,
 }
 
 impl Ingestion<'_> {
@@ -47,13 +71,7 @@ impl Ingestion<'_> {
         quarantine: bool,
     ) -> Result<Vec<DatasetFile>> {
         let head = self.dataset(dataset).await?;
-        let version = match version {
-            Some(version) if version == 0 || version > head.version => {
-                return Err(Error::not_found("dataset version", format!("{dataset}@{version}")));
-            }
-            Some(version) => version,
-            None => head.version,
-        };
+        let version = number(&head, version)?;
         let query = Query::new().eq("dataset", dataset).le("version", version).order("version", Order::Asc);
         let mut files: Vec<DatasetFile> = self.0.catalog.table().all(query).await?;
         files.retain(|file| file.quarantine == quarantine);
@@ -76,12 +94,35 @@ impl Ingestion<'_> {
             None => (reference, None),
         };
         let head = self.dataset(name).await?;
-        let files = self.files(name, version, false).await?;
-        Ok(Resolved {
-            reference: format!("{name}@{}", version.unwrap_or(head.version)),
-            name: name.to_owned(),
-            files: files.into_iter().map(|file| file.file.digest).collect(),
-        })
+        let version = number(&head, version)?;
+        let files = self.digests(&head, version, false).await?;
+        Ok(Resolved { reference: format!("{name}@{version}"), name: name.to_owned(), files })
+    }
+
+    /// The files of a version, oldest first, rows or quarantine.
+    async fn digests(&self, head: &Dataset, version: u32, quarantine: bool) -> Result<Vec<Digest>> {
+        let known = self.0.listings.0.lock().get(&head.name).cloned();
+        let mut listing = known
+            .filter(|listing| listing.erasures == head.erasures)
+            .unwrap_or_else(|| Listing { erasures: head.erasures, ..Listing::default() });
+        if listing.version < head.version {
+            let query = Query::new()
+                .eq("dataset", &head.name)
+                .gt("version", listing.version)
+                .le("version", head.version)
+                .order("version", Order::Asc);
+            let mut new: Vec<DatasetFile> = self.0.catalog.table().all(query).await?;
+            new.sort_by_key(|file| (file.version, file.part));
+            listing.files.extend(new.iter().map(|file| Listed {
+                version: file.version,
+                quarantine: file.quarantine,
+                digest: file.file.digest,
+            }));
+            listing.version = head.version;
+            self.0.listings.0.lock().insert(head.name.clone(), listing.clone());
+        }
+        let asked = |file: &&Listed| file.version <= version && file.quarantine == quarantine;
+        Ok(listing.files.iter().filter(asked).map(|file| file.digest).collect())
     }
 
     /// The latest versions of the datasets that a query names, found by their
@@ -97,12 +138,9 @@ impl Ingestion<'_> {
             }
             let quarantine = format!("{}_quarantine", dataset.name);
             if words.contains(quarantine.as_str()) {
-                let files = self.files(&dataset.name, None, true).await?;
-                found.push(Resolved {
-                    reference: format!("{quarantine}@{}", dataset.version),
-                    name: quarantine,
-                    files: files.into_iter().map(|file| file.file.digest).collect(),
-                });
+                let files = self.digests(&dataset, dataset.version, true).await?;
+                let reference = format!("{quarantine}@{}", dataset.version);
+                found.push(Resolved { reference, name: quarantine, files });
             }
         }
         Ok(found)
@@ -114,5 +152,16 @@ impl Ingestion<'_> {
         let tables: Vec<(&str, Vec<Digest>)> =
             tables.iter().map(|table| (table.name.as_str(), table.files.clone())).collect();
         Ok(self.0.tables.sql(sql, &tables, Some(limit)).await?)
+    }
+}
+
+/// The version that is asked for; none: the latest.
+fn number(head: &Dataset, version: Option<u32>) -> Result<u32> {
+    match version {
+        Some(version) if version == 0 || version > head.version => {
+            Err(Error::not_found("dataset version", format!("{}@{version}", head.name)))
+        }
+        Some(version) => Ok(version),
+        None => Ok(head.version),
     }
 }

@@ -12,7 +12,7 @@ mod sources;
 
 pub use records::{Dataset, DatasetFile, DatasetVersion, Pulled, SchemaPolicy, Source, SourceSpec, Upload};
 
-pub(crate) use datasets::Resolved;
+pub(crate) use datasets::{Listings, Resolved};
 pub(crate) use pull::Writers;
 
 use crate::Platform;

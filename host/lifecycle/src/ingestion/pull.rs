@@ -217,6 +217,7 @@ impl Ingestion<'_> {
             rows: 0,
             schema: Schema::default(),
             event_time: None,
+            erasures: 0,
             created_at: now,
             updated_at: now,
         });

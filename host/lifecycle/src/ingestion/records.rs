@@ -97,6 +97,9 @@ pub struct Dataset {
     pub schema: Schema,
     /// The column that says when a row happened.
     pub event_time: Option<String>,
+    /// How often rows were erased, which changes the files of earlier versions.
+    #[serde(default)]
+    pub erasures: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its latest version was written.

@@ -55,7 +55,7 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
     let reference = SwaggerUi::new("/reference").url("/openapi.json", description);
     Ok(Router::new()
         .merge(api)
-        .merge(inference::routes())
+        .merge(inference::routes(options.max_body_bytes))
         .merge(web::routes())
         .route("/metrics", get(metrics::metrics))
         .route("/health", get(health))
@@ -69,6 +69,7 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
         .layer(Extension(auth))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(inference::errors))
         .layer(TraceLayer::new_for_http()))
 }
 

@@ -1,6 +1,9 @@
 //! The native REST surface over a real connection.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[path = "api/inference.rs"]
+mod inference;
+
 use modelyard_clock::Clock;
 use modelyard_lifecycle::{Options as PlatformOptions, Platform, notify, runtime};
 use modelyard_server::{Options, app};

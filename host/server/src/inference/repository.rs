@@ -1,0 +1,113 @@
+//! The model repository: what there is, and taking it off and back. A model
+//! that is unloaded is a deployment that was stopped: it stays so when the
+//! server starts again, and the audit trail says who did it.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+};
+use modelyard_lifecycle::{
+    Code, Error, Platform,
+    deployment::DeploymentStatus,
+    governance::{Actor, Role},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{auth::Caller, problem::Answer};
+
+/// Deployments read at once.
+const PAGE: usize = 500;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Ask {
+    /// Only what answers.
+    ready: Option<bool>,
+    parameters: Option<Map<String, Value>>,
+}
+
+/// An empty body asks nothing.
+fn ask(body: &[u8]) -> Result<Ask, Error> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Ask::default());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| Error::invalid(format!("the request can't be read: {error}")))
+}
+
+/// Every version that a deployment routes to, and whether it answers.
+pub(super) async fn index(State(platform): State<Platform>, body: Bytes) -> Answer<Json<Vec<Value>>> {
+    let only_ready = ask(&body)?.ready.unwrap_or(false);
+    let mut models = Vec::new();
+    let mut after = None;
+    loop {
+        let page = platform.deployment().list(PAGE, after).await?;
+        for deployment in page.items {
+            let name = &deployment.spec.name;
+            let (state, reason) = match platform.deployment().is_live(name) {
+                true => ("READY", ""),
+                false if deployment.status == DeploymentStatus::Stopped => ("UNAVAILABLE", "unloaded"),
+                false => ("UNAVAILABLE", "it could not be brought back when the server started"),
+            };
+            if only_ready && state != "READY" {
+                continue;
+            }
+            models.extend(deployment.spec.routes.iter().map(
+                |route| json!({"name": name, "version": route.version, "state": state, "reason": reason}),
+            ));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(Json(models));
+        }
+    }
+}
+
+/// Loading and unloading is deploying and stopping, so it needs the same role.
+fn may(actor: &Actor) -> Result<(), Error> {
+    if actor.role >= Role::Operator {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has the role {:?}; loading and unloading models needs {:?} or above",
+        actor.name,
+        actor.role,
+        Role::Operator
+    );
+    Err(Error::new(Code::Forbidden, message))
+}
+
+/// Brings a stopped deployment back, if governance agrees.
+pub(super) async fn load(
+    State(platform): State<Platform>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer<Json<Value>> {
+    may(&actor)?;
+    let parameters = ask(&body)?.parameters.unwrap_or_default();
+    if let Some(foreign) = parameters.keys().find(|key| *key == "config" || key.starts_with("file:")) {
+        let message = format!(
+            "{foreign:?} can't be given here: what a deployment serves is changed by PUT /api/v1/deployment"
+        );
+        return Err(Error::field("parameters", message).into());
+    }
+    let spec = platform.deployment().get(&name).await?.spec;
+    platform.deployment().deploy(&actor, spec, "loaded by the inference protocol").await?;
+    Ok(Json(json!({"name": name, "state": "READY"})))
+}
+
+/// Stops a deployment: its calls under way end, new ones are refused.
+pub(super) async fn unload(
+    State(platform): State<Platform>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Answer<Json<Value>> {
+    may(&actor)?;
+    ask(&body)?;
+    platform.deployment().stop(&actor, &name).await?;
+    Ok(Json(json!({"name": name, "state": "UNAVAILABLE"})))
+}

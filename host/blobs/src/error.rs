@@ -52,7 +52,7 @@ impl Error {
 }
 
 /// Whether there is no room: of the disk, of a quota, of a limit on file sizes.
-pub(crate) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge

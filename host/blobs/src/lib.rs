@@ -34,5 +34,5 @@ mod writer;
 
 pub use blobs::{Blob, Blobs, Options};
 pub use digest::{Digest, ParseError};
-pub use error::{Error, Result};
+pub use error::{Error, Result, is_full};
 pub use writer::Writer;

@@ -1,7 +1,7 @@
 use std::{io, path::Path};
 
 use arrow::error::ArrowError;
-use modelyard_blobs as blobs;
+use modelyard_blobs::{self as blobs, is_full};
 use parquet::errors::ParquetError;
 
 use crate::ColumnType;
@@ -92,11 +92,6 @@ pub enum Error {
 /// This crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Whether an I/O error says that the disk (or the quota) is full.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 /// Looks for a full disk anywhere in a chain of errors.
 fn chain_is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -168,5 +163,23 @@ impl From<blobs::Error> for Error {
             blobs::Error::Full(message) => Self::Full(message),
             other => Self::Blobs(other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_room_is_no_room_for_whatever_reason() {
+        // ENOSPC, EDQUOT and EFBIG.
+        for number in [28, 122, 27] {
+            let error = io::Error::from_raw_os_error(number);
+            assert!(matches!(Error::io(Path::new("x"), &error), Error::Full(_)), "{error}");
+            let writing = ParquetError::External(Box::new(error));
+            assert!(matches!(Error::writing(Path::new("x"), &writing), Error::Full(_)), "{writing}");
+        }
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(matches!(Error::io(Path::new("x"), &denied), Error::Io { .. }));
     }
 }

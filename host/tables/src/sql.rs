@@ -198,7 +198,7 @@ fn fault(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => {
             Error::Memory(message.lines().next().unwrap_or_default().to_owned())
         }
-        DataFusionError::IoError(error) if crate::error::is_full(error) => {
+        DataFusionError::IoError(error) if modelyard_blobs::is_full(error) => {
             Error::Full(format!("temporary files of a query ({error})"))
         }
         other => Error::Query(other.strip_backtrace()),

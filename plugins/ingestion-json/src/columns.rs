@@ -101,11 +101,16 @@ impl<'a> Columns<'a> {
                     [(one, _), (two, _)] if one == two => Some(*one),
                     _ => None,
                 });
-                let Some(column) = twice.and_then(|column| self.known.get(column)) else {
-                    self.rows.push(Row { number, cells, value });
-                    return Ok(());
+                let reason = match twice.and_then(|column| self.known.get(column)) {
+                    Some(column) => format!("the record has two values for the column {:?}", column.name),
+                    // Before any column is known it would be no row at all.
+                    None if cells.is_empty() => "the record has no values".to_owned(),
+                    None => {
+                        self.rows.push(Row { number, cells, value });
+                        return Ok(());
+                    }
                 };
-                (format!("the record has two values for the column {:?}", column.name), value.to_string())
+                (reason, value.to_string())
             }
             Ok(other) => ("the record is no JSON object".to_owned(), other.to_string()),
             Err(fault) => fault,

@@ -133,6 +133,14 @@ fn bad_records_are_rejected_with_their_number() {
     assert_eq!(rejected[1], (3, None, "the record is no JSON object"));
     assert_eq!(rejected[2], (4, Some("a"), "\"x\" is not of type s64"));
     assert!(rejected[3].0 == 6 && rejected[3].2.contains("EOF"), "{rejected:?}");
+    // Nothing is lost without a word, in whichever pull it comes.
+    for rows in [1, 4] {
+        testing::serve(URL, "{}\n{\"a\": {}}\n{\"a\": 1}\n{}\n");
+        let (batches, table) = all(URL, "", rows);
+        let rejected: Vec<u64> = batches.iter().flat_map(|b| &b.rejected).map(|row| row.row).collect();
+        assert_eq!((rejected, table.rows()), (vec![1, 2, 4], 1));
+        assert_eq!(batches[0].rejected[0].reason, "the record has no values");
+    }
     let batch = first("{\"a.b\": 1, \"a\": {\"b\": 2}}", "");
     assert!(batch.rejected[0].reason.contains("two values"), "{:?}", batch.rejected);
 }

@@ -46,6 +46,10 @@ fn ints(name: &str, values: &[i64]) -> Vec<u8> {
     field(5, &[field(1, name.as_bytes()), values, int(20, 7)].concat())
 }
 
+fn flag(name: &str, value: i64) -> Vec<u8> {
+    field(5, &[field(1, name.as_bytes()), int(3, value), int(20, 2)].concat())
+}
+
 fn floats(name: &str, values: &[f32]) -> Vec<u8> {
     let packed: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     field(5, &[field(1, name.as_bytes()), field(7, &packed), int(20, 6)].concat())
@@ -189,6 +193,27 @@ fn tensors_that_lie_are_refused() {
     // A length beyond the file reserves nothing.
     let absurd = [varint(7 << 3 | 2), varint(u64::MAX >> 1)].concat();
     assert!(refuse(&absurd).message().contains("it ends within a field"));
+}
+
+/// Once found by fuzzing: a sort that is told different things about NaN panics
+/// from some twenty elements on.
+#[test]
+fn the_largest_of_many_missing_values_are_found() {
+    for largest in [1, 0] {
+        let k = [int(1, 1), int(2, 7), field(8, b"k"), int(7, 2)].concat();
+        let along = [flag("largest", largest), flag("axis", 0)].concat();
+        let top = node("top", "TopK", "", &["x", "k"], &["y", "at"], &along);
+        let onnx = Onnx::load(&model(17, &[field(5, &k), top])).unwrap();
+        // With 7 there would be no number at all.
+        for odd in (2..60).filter(|odd| *odd != 7) {
+            let row = |at: usize| if at * 7 % odd == 0 { f32::NAN } else { (at * 13 % 60) as f32 };
+            let values: Vec<f32> = (0..60).flat_map(|at| [row(at); 3]).collect();
+            let least = values.iter().copied().fold(f32::MAX, f32::min);
+            let answer = onnx.predict(&[Tensor::new("x", [60, 3], TensorData::Fp32(values))]).unwrap();
+            let TensorData::Fp32(tops) = &answer[0].data else { panic!("{answer:?}") };
+            assert!(if largest == 1 { tops[0].is_nan() } else { tops[0] == least }, "{odd}: {tops:?}");
+        }
+    }
 }
 
 /// One tree of a split and two leaves, with one attribute replaced.

@@ -18,7 +18,9 @@ use parquet::{
 use tempfile::TempPath;
 
 use super::{FileInfo, Files, stats::Collector};
-use crate::{ColumnType, Error, Result, Schema, columns::conform, error::is_full};
+use modelyard_blobs::is_full;
+
+use crate::{ColumnType, Error, Result, Schema, columns::conform};
 
 /// Rows in a row group: what a filter by time can skip at once.
 const ROW_GROUP: usize = 65_536;

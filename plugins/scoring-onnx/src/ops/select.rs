@@ -310,7 +310,9 @@ pub fn top_k(node: &mut Node) -> Done<Kernel> {
         for row in values.chunks_exact(n.max(1)) {
             let mut order: Vec<(usize, T)> = row.iter().copied().enumerate().collect();
             order.sort_by(|(_, a), (_, b)| {
-                let order = a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
+                // NaN is above all numbers, as in numpy: a sort needs a place for it.
+                let nan = |x: &T| x.partial_cmp(x).is_none();
+                let order = a.partial_cmp(b).unwrap_or_else(|| nan(a).cmp(&nan(b)));
                 if largest { order.reverse() } else { order }
             });
             tops.extend(order.iter().take(k).map(|(_, x)| *x));

@@ -1,5 +1,5 @@
 //! Times the reading of a CSV file, a batch at a time:
-//! `cargo run -p ingestion-csv --example measure -- FILE [ROWS]`.
+//! `cargo run -p ingestion-csv --example measure-csv -- FILE [ROWS]`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::Instant;

@@ -1,5 +1,5 @@
 //! Trains on one CSV file, scores another, and prints times and metrics:
-//! `cargo run --profile guest --example measure -- TRAIN TEST TARGET TASK [PARAMETERS] [IGNORE,…]`.
+//! `cargo run --profile guest --example measure-training -- TRAIN TEST TARGET TASK [PARAMETERS] [IGNORE,…]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use modelyard_sdk::learn::{Rows, Task, gbdt};

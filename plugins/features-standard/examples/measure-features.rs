@@ -1,5 +1,5 @@
 //! Times the transform of one row and of many:
-//! `cargo run -p features-standard --example measure`.
+//! `cargo run -p features-standard --example measure-features`.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;

@@ -2,60 +2,43 @@
 //! what the same work takes without it, in one run on one machine. Absolute
 //! times mean little on a noisy machine; the ratio is the figure to keep.
 //!
-//! `make bench` prints one table.
+//! - [`lifecycle`]: ingestion, a sweep and predictions in one process (`make bench`);
+//! - [`serving`]: everything over HTTP, against other servers (`make bench-serving`);
+//! - [`native`]: the model called natively in a server of its own, which is the
+//!   limit that [`serving`] measures against.
 
-mod flights;
-mod infer;
-mod ingest;
-mod sweep;
-
-use std::time::{Duration, Instant};
+mod lifecycle;
+mod native;
+mod serving;
 
 use anyhow::Result;
-use modelyard_clock::Clock;
-use modelyard_lifecycle::{Options, Platform};
+use clap::{Parser, Subcommand};
 
-/// One line of the table.
-struct Line {
-    what: &'static str,
-    ours: Duration,
-    beside: Option<(&'static str, Duration)>,
-    note: String,
+#[derive(Parser)]
+#[command(name = "modelyard-bench", about = "Side-by-side benchmarks")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let data = tempfile::tempdir()?;
-    let csv = flights::unpack(data.path())?;
-    let mut options = Options::at(data.path().join("modelyard"));
-    options.ingestion.roots = vec![data.path().to_owned()];
-    let platform = Platform::open(options, Clock::system()).await?;
-    let mut lines = vec![ingest::measure(&platform, &csv).await?];
-    let (line, best) = sweep::measure(&platform).await?;
-    lines.push(line);
-    lines.push(infer::measure(&platform, &best).await?);
-    println!("\n{:<44} {:>10}   {:<38} {:>8}  note", "work", "seconds", "beside", "ratio");
-    for line in lines {
-        let (beside, ratio) = match line.beside {
-            Some((what, time)) => (
-                format!("{what} {:.2} s", time.as_secs_f64()),
-                format!("{:.2}", line.ours.as_secs_f64() / time.as_secs_f64()),
-            ),
-            None => (String::new(), String::new()),
-        };
-        println!(
-            "{:<44} {:>10.2}   {beside:<38} {ratio:>8}  {}",
-            line.what,
-            line.ours.as_secs_f64(),
-            line.note
-        );
+#[derive(Subcommand)]
+enum Command {
+    /// Ingestion, a sweep and predictions in one process; what runs by default.
+    Lifecycle,
+    /// Serving over HTTP, beside native code and other servers.
+    Serving(serving::Serving),
+    /// Serves model files natively: the limit of what serving can reach.
+    Native(native::Native),
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match Cli::parse().command.unwrap_or(Command::Lifecycle) {
+        Command::Lifecycle => runtime?.block_on(lifecycle::run()),
+        Command::Native(native) => runtime?.block_on(native.run()),
+        // One thread, so that the generator takes as little as it can from what it measures.
+        Command::Serving(serving) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serving.run())
+        }
     }
-    Ok(())
-}
-
-/// How long something took, with what it gave.
-async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
-    let started = Instant::now();
-    let value = work.await;
-    (value, started.elapsed())
 }

@@ -12,7 +12,7 @@ use modelyard_lifecycle::{
 };
 use serde_json::json;
 
-use crate::{Line, timed};
+use super::{Line, timed};
 
 const CALLS: u32 = 5_000;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use modelyard_lifecycle::{Platform, governance::Actor, progress::Progress};
 use serde_json::json;
 
-use crate::{Line, timed};
+use super::{Line, timed};
 
 pub(crate) async fn measure(platform: &Platform, csv: &Path) -> Result<Line> {
     let source = json!({

@@ -7,7 +7,7 @@ use anyhow::Result;
 use modelyard_lifecycle::{Platform, governance::Actor};
 use serde_json::{Value, json};
 
-use crate::{Line, timed};
+use super::{Line, timed};
 
 fn experiment() -> Value {
     json!({

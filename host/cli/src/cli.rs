@@ -60,7 +60,7 @@ enum Command {
     Apply(manifest::Arguments),
     /// Components: list, upload, inspect, and write new ones.
     Plugin(plugin::Command),
-    /// JSON functions: name and call them.
+    /// Functions: components that answer HTTP; name and call them.
     Function(function::Command),
     /// Sources and datasets: where rows come from.
     Ingestion(ingestion::Command),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use file::chunks;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, header::HeaderMap};
 use serde_json::Value;
 
 /// What follows `?`: pairs of which those without a value are left out.
@@ -118,16 +118,19 @@ impl Client {
     /// The URL of a path, segment by segment, below `/api/v1` unless it belongs
     /// to a protocol of its own.
     fn url(&self, path: &[&str]) -> Result<Url> {
+        match path.first() {
+            Some(&("v2" | "health" | "ready" | "openapi.json")) => self.below(&[], path),
+            _ => self.below(&["api", "v1"], path),
+        }
+    }
+
+    fn below(&self, lead: &[&str], path: &[&str]) -> Result<Url> {
         let mut url = self.server.clone();
         if path.iter().any(|segment| matches!(*segment, "" | "." | "..")) {
             return Err(crate::document::Usage::new("a name can't be empty, `.` or `..`").into());
         }
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty();
-            if !matches!(path.first(), Some(&("v2" | "health" | "ready" | "openapi.json"))) {
-                segments.extend(["api", "v1"]);
-            }
-            segments.extend(path);
+            segments.pop_if_empty().extend(lead).extend(path);
         }
         Ok(url)
     }
@@ -139,14 +142,17 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        let request = self.http.request(method, url);
-        Ok(match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        })
+        Ok(self.allowed(self.http.request(method, url)))
     }
 
-    async fn sent(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
+    fn allowed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn received(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>)> {
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) if error.is_connect() => bail!(
@@ -156,7 +162,12 @@ impl Client {
             Err(error) => return Err(error).context(format!("{} broke off", self.server)),
         };
         let status = response.status();
-        let text = response.text().await.context("the answer broke off")?;
+        Ok((status, response.bytes().await.context("the answer broke off")?.to_vec()))
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
+        let (status, bytes) = self.received(request).await?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         if status.is_success() { Ok((status, text)) } else { Err(Problem::read(status, &text).into()) }
     }
 
@@ -169,6 +180,34 @@ impl Client {
             })?,
         };
         Ok(Answer { status, body })
+    }
+
+    /// Calls a function; what it answers with success. The path is below its own.
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        path: &str,
+        method: Method,
+        headers: HeaderMap,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let mount = self.below(&[], &["functions", name])?;
+        let url = match path.trim_start_matches('/') {
+            "" => mount,
+            path => Url::parse(&format!("{mount}/"))
+                .and_then(|mount| mount.join(&format!("./{path}")))
+                .with_context(|| format!("--path {path}"))?,
+        };
+        let request = self.allowed(self.http.request(method, url)).headers(headers);
+        let request = match body {
+            Some(body) => request.body(body),
+            None => request,
+        };
+        let (status, bytes) = self.received(request).await?;
+        match status.is_success() || status.is_redirection() {
+            true => Ok(bytes),
+            false => Err(Problem::read(status, &String::from_utf8_lossy(&bytes)).into()),
+        }
     }
 
     /// Any call with or without a JSON body.

@@ -109,9 +109,10 @@ mod tests {
 
     #[test]
     fn a_file_sets_server_and_platform() {
-        let text = "commit_interval_ms = 5\n[server]\nlisten = '127.0.0.1:9000'\n[ingestion]\nhosts = ['example.com']\n[prices]\ncurrency = 'CHF'";
+        let text = "commit_interval_ms = 5\n[server]\nlisten = '127.0.0.1:9000'\ngrpc_listen = '[::1]:9001'\n[ingestion]\nhosts = ['example.com']\n[prices]\ncurrency = 'CHF'";
         let config = parse(text).unwrap();
         assert_eq!(config.server.listen.port(), 9000);
+        assert_eq!(config.server.grpc_listen.map(|address| address.port()), Some(9001));
         assert_eq!(config.platform.commit_interval_ms, 5);
         assert_eq!(config.platform.ingestion.hosts, ["example.com"]);
         assert_eq!(config.platform.prices.currency, "CHF");

@@ -77,6 +77,12 @@ impl Spec {
         self
     }
 
+    /// Sets the field at a path whose names may have dots.
+    pub(crate) fn put(mut self, path: &[&str], value: impl Into<Value>) -> Self {
+        place(&mut self.0, path, value.into());
+        self
+    }
+
     /// Sets a list, unless it is empty.
     pub(crate) fn list<T: Serialize>(self, path: &str, items: &[T]) -> Self {
         let items = (!items.is_empty()).then_some(items);

@@ -16,6 +16,7 @@ mod jobs;
 mod manifest;
 mod offline;
 mod output;
+mod telemetry;
 
 use std::process::ExitCode;
 

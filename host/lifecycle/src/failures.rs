@@ -110,6 +110,7 @@ impl From<RuntimeError> for Error {
             | E::Snapshot(_)
             | E::NotGranted(_) => Code::InvalidInput,
             E::TooLarge { .. } => Code::TooLarge,
+            E::Cache { error, .. } if modelyard_blobs::is_full(error) => Code::Full,
             E::Busy { .. } => Code::Busy,
             E::Load(_) | E::Instantiate(_) => Code::PluginFailed,
             _ => Code::Internal,
@@ -138,6 +139,7 @@ impl From<CallError> for Error {
             Fault::Cancelled => Code::Cancelled,
             Fault::Deadline(_) => Code::Deadline,
             Fault::Busy { .. } => Code::Busy,
+            Fault::InputTooLarge(_) => Code::TooLarge,
             Fault::Host(_) => Code::Internal,
             _ => Code::PluginFailed,
         };
@@ -157,5 +159,30 @@ impl From<CallError> for Error {
         }
         own.details.extend(error.log.lines.into_iter().map(|line| line.message));
         own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_our_own_fault() {
+        let cache = |kind: io::ErrorKind| {
+            let path = "compiled".into();
+            Error::from(RuntimeError::Cache { path, error: kind.into() }).code
+        };
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge] {
+            assert_eq!(cache(kind), Code::Full);
+        }
+        assert_eq!(cache(io::ErrorKind::PermissionDenied), Code::Internal);
+    }
+
+    #[test]
+    fn what_a_plugin_measures_wrongly_is_its_own_fault() {
+        let fault = Fault::BadOutput("the metric `auc` is NaN; numbers must be finite".to_owned());
+        assert_eq!(Error::from(CallError::from(fault)).code, Code::PluginFailed);
     }
 }

@@ -27,6 +27,7 @@ pub mod columns;
 mod error;
 mod failures;
 pub mod functions;
+mod hosts;
 pub mod jobs;
 pub mod names;
 mod options;
@@ -49,5 +50,12 @@ pub use modelyard_scheduler as scheduler;
 pub use modelyard_tables as tables;
 
 pub use error::{Code, Error, Location, Result};
-pub use options::{Ingestion as IngestionOptions, Options, PluginLimits};
+pub use options::{
+    Functions as FunctionOptions, Ingestion as IngestionOptions, Instances, Options, PluginLimits,
+};
 pub use platform::Platform;
+
+/// The target of the spans that are made for a trace collector; nobody else
+/// listens to it. They are of the level DEBUG: what is finer is left out of the
+/// libraries as they are compiled.
+pub const SPANS: &str = "modelyard::spans";

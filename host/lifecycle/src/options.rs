@@ -4,7 +4,7 @@ use modelyard_catalog as catalog;
 use modelyard_runtime as runtime;
 use serde::{Deserialize, Serialize};
 
-use crate::scaling::Prices;
+use crate::{Error, Result, hosts::Host, scaling::Prices};
 
 /// What an operator sets: the `[...]` sections of the server's configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,6 +21,10 @@ pub struct Options {
     pub ingestion: Ingestion,
     /// What a plugin may use in one call.
     pub plugins: PluginLimits,
+    /// What functions may reach.
+    pub functions: Functions,
+    /// What all instances may hold together.
+    pub instances: Instances,
     /// What subscribers are told by.
     pub notify: modelyard_notify::Options,
     /// What usage costs.
@@ -38,6 +42,8 @@ impl Default for Options {
             commit_interval_ms: 10,
             ingestion: Ingestion::default(),
             plugins: PluginLimits::default(),
+            functions: Functions::default(),
+            instances: Instances::default(),
             notify: modelyard_notify::Options::default(),
             prices: Prices::default(),
             worker: runtime::Worker::InProcess,
@@ -49,6 +55,14 @@ impl Options {
     /// Defaults, everything below `data_dir`.
     pub fn at(data_dir: impl AsRef<Path>) -> Self {
         Self { data_dir: data_dir.as_ref().to_owned(), ..Self::default() }
+    }
+
+    /// Whether what can't be seen when it is read can be meant.
+    pub(crate) fn check(&self) -> Result<()> {
+        for host in &self.functions.private_hosts {
+            host.parse::<Host>().map_err(|message| Error::field("functions.private_hosts", message))?;
+        }
+        Ok(())
     }
 
     /// The catalogue's options, embedded unless said otherwise.
@@ -77,6 +91,33 @@ pub struct Ingestion {
 impl Default for Ingestion {
     fn default() -> Self {
         Self { roots: vec![], hosts: vec![], max_bytes: 8 << 30, timeout_seconds: 30, batch_rows: 65_536 }
+    }
+}
+
+/// What functions may reach beyond the hosts of their records.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Functions {
+    /// Hosts (`localhost:8080`) at private, loopback and link-local addresses
+    /// that a function may call if its record names them; no others are called.
+    pub private_hosts: Vec<String>,
+}
+
+/// What all instances of models, functions and plugins may hold together. When
+/// it is used up, the instance that is idle longest gives its own; when none is
+/// idle, calls are answered 503.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Instances {
+    /// Instances alive at one time.
+    pub max: u32,
+    /// Bytes of linear memory; by default half of the machine's memory.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for Instances {
+    fn default() -> Self {
+        Self { max: 1_000, memory_bytes: None }
     }
 }
 

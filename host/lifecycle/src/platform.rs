@@ -13,6 +13,7 @@ use crate::{
     Options, Result,
     change::AuditHead,
     deployment::Endpoints,
+    functions::{Clients, Mounts},
     jobs::Jobs,
     plugins::{Awaited, Compiled},
 };
@@ -43,6 +44,8 @@ pub struct Inner {
     pub(crate) compiled: Compiled,
     pub(crate) awaited: Awaited,
     pub(crate) endpoints: Endpoints,
+    pub(crate) mounts: Mounts,
+    pub(crate) clients: Clients,
     pub(crate) jobs: Jobs,
     pub(crate) listings: crate::ingestion::Listings,
     /// One writer per dataset at a time.
@@ -59,8 +62,9 @@ impl Deref for Platform {
 
 impl Platform {
     /// Opens what lies below `options.data_dir`, notes the built-in plugins that
-    /// are new, and brings deployments back to where they were.
+    /// are new, and brings deployments and functions back to where they were.
     pub async fn open(options: Options, clock: Clock) -> Result<Self> {
+        options.check()?;
         std::fs::create_dir_all(&options.data_dir).map_err(|error| {
             crate::Error::internal(format!("{} can't be made: {error}", options.data_dir.display()))
         })?;
@@ -80,6 +84,8 @@ impl Platform {
         sweep(&compiled);
         let runtime = Runtime::new(runtime::Options {
             cache_dir: compiled,
+            max_instances: options.instances.max,
+            memory_budget_bytes: options.instances.memory_bytes,
             worker: options.worker.clone(),
             ..runtime::Options::default()
         })?;
@@ -98,6 +104,8 @@ impl Platform {
             compiled: Compiled::default(),
             awaited: Awaited::default(),
             endpoints: Endpoints::default(),
+            mounts: Mounts::default(),
+            clients: Clients::default(),
             jobs: Jobs::default(),
             listings: Default::default(),
             writing: Default::default(),
@@ -106,6 +114,7 @@ impl Platform {
         platform.plugins().await_builtin().await?;
         platform.jobs().recover().await?;
         platform.deployment().restore().await?;
+        platform.functions().restore().await?;
         Ok(platform)
     }
 

@@ -2,11 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use modelyard_blobs::Digest;
+use modelyard_blobs::{Blobs, Digest};
 use modelyard_catalog::{Index, Order, Page, Query, Record, Ref};
 use modelyard_clock::Timestamp;
-use modelyard_runtime::{self as runtime, Grants, Inspection, Kind, Limits};
+use modelyard_runtime::{
+    self as runtime, Fetch, Grants, Inspection, Kind, Limits, ModelOptions, Protocol, Source,
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,13 +26,17 @@ pub struct PluginRecord {
     /// Its kind.
     #[schema(value_type = String)]
     pub kind: Kind,
+    /// How it is called, if it is a function: `json` or `http`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub protocol: Option<Protocol>,
     /// The version that its component's metadata states.
     pub version: Option<String>,
     /// What it does, in one line.
     pub description: Option<String>,
     /// Its licence.
     pub license: Option<String>,
-    /// The contract's version that it was built for.
+    /// The contract's version that it was built for; `wasi:http@…` for a handler of that.
     pub contract: String,
     /// What it imports; empty: provably pure.
     pub capabilities: Vec<String>,
@@ -66,6 +73,24 @@ impl Record for PluginRecord {
 /// Components that are ready to be called, by digest.
 #[derive(Default)]
 pub(crate) struct Compiled(Mutex<HashMap<Digest, runtime::Plugin>>);
+
+/// Components are fetched when their code isn't there.
+struct FromBlobs(Blobs);
+
+#[async_trait]
+impl Fetch for FromBlobs {
+    async fn fetch(&self, digest: &str) -> Result<Bytes, String> {
+        let digest: Digest = digest.parse().map_err(|error| format!("{error}"))?;
+        self.0.get(&digest).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What a plugin says of itself.
+struct Described {
+    summary: String,
+    parameters: Value,
+    interface: Value,
+}
 
 /// Plugins of the binary that the store doesn't have yet, each with the lock
 /// under which it is added. Empty but after the first start of a new binary.
@@ -158,30 +183,22 @@ impl Plugins<'_> {
             }
         }
         let size = component.len() as u64;
-        let compiled = self.0.runtime.plugin(&digest.to_string(), component.clone()).await?;
-        let description = compiled.describe().await?;
-        let parameters = match description.parameters.trim() {
-            "" => json!({}),
-            text => serde_json::from_str(text).map_err(|error| {
-                Error::invalid(format!(
-                    "{name} describes its parameters with a text that is no JSON: {error}"
-                ))
-            })?,
-        };
+        let described = self.described(name, &digest, &inspection).await?;
         self.0.blobs.put(component).await?;
         let record = PluginRecord {
             name: name.to_owned(),
             kind: inspection.kind,
+            protocol: inspection.protocol,
             version: inspection.version,
-            description: Some(description.summary).filter(|text| !text.is_empty()).or(inspection.description),
+            description: Some(described.summary).filter(|text| !text.is_empty()).or(inspection.description),
             license: inspection.licence,
             contract: inspection.contract_version,
             capabilities: inspection.capabilities.iter().map(ToString::to_string).collect(),
             digest,
             bytes: size,
             builtin,
-            parameters,
-            interface: json!({"inputs": description.inputs, "outputs": description.outputs}),
+            parameters: described.parameters,
+            interface: described.interface,
             uploaded_by: actor.name.clone(),
             uploaded_at: self.0.clock.now(),
             previous: before
@@ -194,8 +211,36 @@ impl Plugins<'_> {
             .put(&record)
             .commit()
             .await?;
-        self.0.compiled.0.lock().insert(digest, compiled);
+        if record.kind == Kind::Function {
+            self.0.functions().plugin_changed(name).await?;
+        }
         Ok(record)
+    }
+
+    /// Compiles a component and asks it to describe itself.
+    async fn described(&self, name: &str, digest: &Digest, inspection: &Inspection) -> Result<Described> {
+        let component = inspection.component.clone();
+        if inspection.protocol == Some(Protocol::Http) {
+            // It can't be asked; that it can be linked is seen here.
+            let options = ModelOptions { wasi: true, ..ModelOptions::default() };
+            let runtime = &self.0.runtime;
+            runtime.handler(&digest.to_string(), component, options, 0, Grants::none()).ready().await?;
+            let interface = json!({"inputs": [], "outputs": []});
+            return Ok(Described { summary: String::new(), parameters: json!({}), interface });
+        }
+        let compiled = self.0.runtime.plugin(&digest.to_string(), component).await?;
+        let description = compiled.describe().await?;
+        let parameters = match description.parameters.trim() {
+            "" => json!({}),
+            text => serde_json::from_str(text).map_err(|error| {
+                Error::invalid(format!(
+                    "{name} describes its parameters with a text that is no JSON: {error}"
+                ))
+            })?,
+        };
+        self.0.compiled.0.lock().insert(*digest, compiled);
+        let interface = json!({"inputs": description.inputs, "outputs": description.outputs});
+        Ok(Described { summary: description.summary, parameters, interface })
     }
 
     /// A plugin's record.
@@ -227,7 +272,22 @@ impl Plugins<'_> {
         if plugin.builtin {
             return Err(Error::conflict(format!("{name:?} came with the binary and can't be removed")));
         }
-        self.0.change(actor, "plugin.deleted", Ref::of(&plugin)).delete::<PluginRecord>(name).commit().await
+        let users = self.0.functions().of_plugin(name).await?;
+        if !users.is_empty() {
+            let (names, it) = (users.join(", "), if users.len() == 1 { "it" } else { "them" });
+            return Err(Error::conflict(format!(
+                "{name:?} answers for the functions {names}; remove {it} or give {it} another plugin first"
+            )));
+        }
+        self.0
+            .change(actor, "plugin.deleted", Ref::of(&plugin))
+            .delete::<PluginRecord>(name)
+            .commit()
+            .await?;
+        match plugin.kind {
+            Kind::Function => self.0.functions().plugin_changed(name).await,
+            _ => Ok(()),
+        }
     }
 
     /// The plugin named `name`, which must be of `kind`; `field` is where the
@@ -250,6 +310,11 @@ impl Plugins<'_> {
                 ))
             }
         }
+    }
+
+    /// Where components come from when their code isn't there.
+    pub(crate) fn source(&self) -> Source {
+        Source::Fetch(Arc::new(FromBlobs(self.0.blobs.clone())))
     }
 
     /// The component with this digest, ready to be called.

@@ -5,7 +5,7 @@
 //! elements to a row is a column for each: `<name>_0`, `<name>_1` …, row-major,
 //! as the prediction log names them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem::discriminant};
 
 use modelyard_runtime::{
     check,
@@ -81,6 +81,115 @@ pub(crate) fn cast_all(tensors: Vec<Tensor>, specs: &[TensorSpec]) -> Vec<Tensor
         None => tensor,
     };
     tensors.into_iter().map(cast).collect()
+}
+
+/// Gives tensors of one value to a row the rank that a model takes: `[n]` and
+/// `[n, 1]` are the same values, and both are sent.
+pub(crate) fn reshape(tensors: &mut [Tensor], specs: &[TensorSpec]) {
+    for (at, tensor) in tensors.iter_mut().enumerate() {
+        // Most callers keep the model's order.
+        let same = specs.get(at).filter(|spec| spec.name == tensor.name);
+        let spec = same.or_else(|| specs.iter().find(|spec| spec.name == tensor.name));
+        match (tensor.shape.as_slice(), spec.map(|spec| spec.shape.as_slice())) {
+            ([_, 1], Some([_])) => tensor.shape.truncate(1),
+            ([_], Some([_, 1 | -1])) => tensor.shape.push(1),
+            _ => {}
+        }
+    }
+}
+
+/// Whether tensors of two calls can be put one below the other: of the same
+/// names, datatypes and row shapes, in the same order.
+pub(crate) fn fit_together(above: &[Tensor], below: &[Tensor]) -> bool {
+    let fits = |(above, below): (&Tensor, &Tensor)| {
+        above.name == below.name
+            && discriminant(&above.data) == discriminant(&below.data)
+            && above.shape.get(1..) == below.shape.get(1..)
+    };
+    above.len() == below.len() && above.iter().zip(below).all(fits)
+}
+
+/// The tensors of several calls one below the other; they fit together.
+pub(crate) fn merge<'a>(calls: impl Iterator<Item = &'a [Tensor]>) -> Vec<Tensor> {
+    let mut merged: Vec<Tensor> = Vec::new();
+    for call in calls {
+        if merged.is_empty() {
+            merged = call.to_vec();
+            continue;
+        }
+        for (whole, part) in merged.iter_mut().zip(call) {
+            if let (Some(rows), Some(more)) = (whole.shape.first_mut(), part.shape.first()) {
+                *rows += more;
+            }
+            append(&mut whole.data, &part.data);
+        }
+    }
+    merged
+}
+
+/// Each call's rows of merged tensors; none if the rows are not as many as the
+/// calls have.
+pub(crate) fn split(merged: Vec<Tensor>, rows: &[usize]) -> Option<Vec<Vec<Tensor>>> {
+    let mut calls: Vec<Vec<Tensor>> = rows.iter().map(|_| Vec::with_capacity(merged.len())).collect();
+    let total: usize = rows.iter().sum();
+    for tensor in merged {
+        let Tensor { name, shape, mut data } = tensor;
+        let width = width(&shape)?;
+        if *shape.first()? != i64::try_from(total).ok()? || check::elements(&data).0 != total * width {
+            return None;
+        }
+        // From the end, so that each cut moves only its own rows.
+        for (rows, call) in rows.iter().zip(&mut calls).rev() {
+            let at = check::elements(&data).0 - rows * width;
+            let mut shape = shape.clone();
+            *shape.first_mut()? = i64::try_from(*rows).ok()?;
+            call.push(Tensor { name: name.clone(), shape, data: split_off(&mut data, at) });
+        }
+    }
+    Some(calls)
+}
+
+/// One arm for each datatype, `$values` bound to its elements.
+macro_rules! each_datatype {
+    ($data:expr, $values:ident => $do:expr) => {
+        match $data {
+            TensorData::Bool($values) => TensorData::Bool($do),
+            TensorData::Uint8($values) => TensorData::Uint8($do),
+            TensorData::Uint16($values) => TensorData::Uint16($do),
+            TensorData::Uint32($values) => TensorData::Uint32($do),
+            TensorData::Uint64($values) => TensorData::Uint64($do),
+            TensorData::Int8($values) => TensorData::Int8($do),
+            TensorData::Int16($values) => TensorData::Int16($do),
+            TensorData::Int32($values) => TensorData::Int32($do),
+            TensorData::Int64($values) => TensorData::Int64($do),
+            TensorData::Fp32($values) => TensorData::Fp32($do),
+            TensorData::Fp64($values) => TensorData::Fp64($do),
+            TensorData::Bytes($values) => TensorData::Bytes($do),
+        }
+    };
+}
+
+fn split_off(data: &mut TensorData, at: usize) -> TensorData {
+    each_datatype!(data, values => values.split_off(at))
+}
+
+fn append(whole: &mut TensorData, part: &TensorData) {
+    match (whole, part) {
+        (TensorData::Bool(whole), TensorData::Bool(part)) => whole.extend(part),
+        (TensorData::Uint8(whole), TensorData::Uint8(part)) => whole.extend(part),
+        (TensorData::Uint16(whole), TensorData::Uint16(part)) => whole.extend(part),
+        (TensorData::Uint32(whole), TensorData::Uint32(part)) => whole.extend(part),
+        (TensorData::Uint64(whole), TensorData::Uint64(part)) => whole.extend(part),
+        (TensorData::Int8(whole), TensorData::Int8(part)) => whole.extend(part),
+        (TensorData::Int16(whole), TensorData::Int16(part)) => whole.extend(part),
+        (TensorData::Int32(whole), TensorData::Int32(part)) => whole.extend(part),
+        (TensorData::Int64(whole), TensorData::Int64(part)) => whole.extend(part),
+        (TensorData::Fp32(whole), TensorData::Fp32(part)) => whole.extend(part),
+        (TensorData::Fp64(whole), TensorData::Fp64(part)) => whole.extend(part),
+        (TensorData::Bytes(whole), TensorData::Bytes(part)) => whole.extend_from_slice(part),
+        // Tensors that fit together are of one datatype.
+        _ => {}
+    }
 }
 
 fn one(spec: &TensorSpec, given: &mut HashMap<String, Tensor>) -> Result<Tensor> {
@@ -222,6 +331,37 @@ mod tests {
             (TensorData::Bytes(vec![b"a".to_vec()]), Datatype::Fp32),
         ] {
             assert_eq!(cast(values.clone(), to), values);
+        }
+    }
+
+    #[test]
+    fn one_value_to_a_row_has_the_rank_that_the_model_takes() {
+        let specs = [
+            spec("flat", Datatype::Fp64, &[-1]),
+            spec("column", Datatype::Fp64, &[-1, 1]),
+            spec("open", Datatype::Fp64, &[-1, -1]),
+            spec("wide", Datatype::Fp64, &[-1, 2]),
+        ];
+        let tensor = |name: &str, shape: &[i64]| Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+            data: TensorData::Fp64(vec![0.5; 4]),
+        };
+        for (name, given, wanted) in [
+            ("flat", &[4, 1][..], &[4][..]),
+            ("flat", &[4], &[4]),
+            ("flat", &[2, 2], &[2, 2]),
+            ("flat", &[1, 4], &[1, 4]),
+            ("flat", &[4, 1, 1], &[4, 1, 1]),
+            ("column", &[4], &[4, 1]),
+            ("column", &[4, 1], &[4, 1]),
+            ("open", &[4], &[4, 1]),
+            ("wide", &[4], &[4]),
+            ("nobody", &[4, 1], &[4, 1]),
+        ] {
+            let mut tensors = [tensor(name, given)];
+            reshape(&mut tensors, &specs);
+            assert_eq!(tensors[0], tensor(name, wanted), "{name} {given:?}");
         }
     }
 

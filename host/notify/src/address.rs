@@ -1,4 +1,5 @@
-//! Where a webhook may lead: never into a private network unless allowed.
+//! Where a request that somebody else asked for may lead (a webhook, or what a
+//! function sends): never into a private network unless allowed.
 //!
 //! A name is looked up when a subscription is made and again at every
 //! connection, so that a name which changes its address afterwards
@@ -11,7 +12,11 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{
+    Client, ClientBuilder,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
 use url::{Host, Url};
 
 use crate::{Error, Result};
@@ -32,14 +37,35 @@ impl Lookup for SystemLookup {
     }
 }
 
-/// Decides where webhooks may go.
+/// Decides where requests may go.
 #[derive(Clone)]
-pub(crate) struct Guard {
+pub struct Guard {
     allow_private: bool,
     lookup: Arc<dyn Lookup>,
 }
 
 impl Guard {
+    /// A guard that asks the operating system for addresses, and lets private
+    /// ones pass or not.
+    pub fn system(allow_private: bool) -> Self {
+        Self::new(allow_private, Arc::new(SystemLookup))
+    }
+
+    /// A client that connects to names only where the guard lets it; literal
+    /// addresses are for [`Guard::check_literal`]. It follows no redirect and
+    /// takes no proxy, which would lead around the guard.
+    pub fn client(&self, set: impl Fn(ClientBuilder) -> ClientBuilder) -> reqwest::Result<Client> {
+        let builder = || {
+            let resolver = Arc::new(self.clone());
+            set(Client::builder().redirect(Policy::none()).no_proxy().dns_resolver(resolver))
+        };
+        builder().build().or_else(|error| {
+            // A machine without certificates can still call http.
+            tracing::warn!(%error, "no authorities for TLS: requests by https will fail");
+            builder().tls_certs_only([]).build()
+        })
+    }
+
     pub(crate) fn new(allow_private: bool, lookup: Arc<dyn Lookup>) -> Self {
         Self { allow_private, lookup }
     }
@@ -71,7 +97,7 @@ impl Guard {
     }
 
     /// The part of the check that needs no resolver; reqwest doesn't ask one for literal addresses.
-    pub(crate) fn check_literal(&self, url: &Url) -> Result<()> {
+    pub fn check_literal(&self, url: &Url) -> Result<()> {
         match url.host() {
             None => Err(Error::BadUrl { url: url.to_string(), reason: "it names no host".into() }),
             Some(Host::Ipv4(address)) => self.check_ip(&address.to_string(), address.into()),

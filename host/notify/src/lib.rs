@@ -64,6 +64,7 @@ mod secret;
 mod subscription;
 mod webhook;
 
+pub use address::Guard;
 pub use delivery::{Attempt, Content, Delivery, State};
 pub use dispatch::Report;
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::{
     Change, Channel, Created, DEFAULT_FOLD_WINDOW_SECONDS, Delivery, Error, Event, NewSubscription, Options,
     Result, Secret, Severity, State, Subscription,
-    address::{Guard, SystemLookup},
+    address::Guard,
     email,
     schedule::Schedule,
     subscription::{SigningSecret, Stored, check_channel, check_name},
@@ -55,7 +55,7 @@ impl Notifier {
     /// # Errors
     /// [`Error::BadOption`] for a setting that can't work.
     pub async fn open(catalog: Catalog, clock: Clock, options: Options) -> Result<Self> {
-        let guard = Guard::new(options.webhooks.allow_private, Arc::new(SystemLookup));
+        let guard = Guard::system(options.webhooks.allow_private);
         if options.retry.max_attempts == 0 {
             let reason = "there must be at least one attempt".to_owned();
             return Err(Error::BadOption { setting: "retry.max_attempts", reason });

@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Response, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-    redirect::Policy,
 };
 
 use crate::{
@@ -28,20 +27,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(options: &Webhooks, guard: Guard) -> Result<Self> {
-        let builder = || {
-            Client::builder()
+        let client = guard.client(|builder| {
+            builder
                 .user_agent(concat!("Modelyard/", env!("CARGO_PKG_VERSION"), " (webhooks)"))
-                // A redirect or a proxy would lead around the guard.
-                .redirect(Policy::none())
-                .no_proxy()
-                .dns_resolver(std::sync::Arc::new(guard.clone()))
                 .timeout(options.timeout)
                 .pool_idle_timeout(Duration::from_secs(30))
-        };
-        let client = builder().build().or_else(|error| {
-            // A machine without certificates can still call http.
-            tracing::warn!(%error, "no authorities for TLS: webhooks by https will fail");
-            builder().tls_certs_only([]).build()
         });
         let client = client.map_err(|error| Error::BadOption {
             setting: "webhooks",

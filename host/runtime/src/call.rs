@@ -13,8 +13,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace, WasmCoreDump};
 
+use crate::budget::Budget;
+use crate::child::RETRY;
 use crate::engine::{TICK, Ticker};
 use crate::error::Fault;
 use crate::grants::Grants;
@@ -31,8 +34,8 @@ const PANIC_MARKER: &[u8; 16] = b"\x7fmodelyard-panic";
 const PANIC_TEXT: usize = 4096;
 
 /// A store with its limits in place.
-pub(crate) fn store(engine: &Engine, limits: Limits, grants: Grants) -> Store<State> {
-    let mut store = Store::new(engine, State::new(limits, grants));
+pub(crate) fn store(engine: &Engine, budget: &Arc<Budget>, limits: Limits, grants: Grants) -> Store<State> {
+    let mut store = Store::new(engine, State::new(Arc::clone(budget), limits, grants));
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(limits.output_bytes);
     store.set_max_component_handles(limits.handles);
@@ -123,8 +126,9 @@ pub(crate) fn fault(store: &mut Store<State>, error: &wasmtime::Error) -> Fault 
     if let Some(tripped) = store.data_mut().tripped.take() {
         return tripped;
     }
-    if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
-        return Fault::Busy { retry_after: Duration::from_secs(1) };
+    let crowded = store.data().memory.crowded;
+    if crowded || error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+        return Fault::Busy { retry_after: RETRY };
     }
     // These two are private types of the engine: known by their text alone,
     // which a test holds on to.
@@ -132,7 +136,8 @@ pub(crate) fn fault(store: &mut Store<State>, error: &wasmtime::Error) -> Fault 
     if text.contains("fuel allocated for hostcalls") {
         return Fault::OutputTooLarge(limits.output_bytes);
     }
-    if text.contains("handle limit exceeded") {
+    let full = error.downcast_ref::<ResourceTableError>();
+    if text.contains("handle limit exceeded") || matches!(full, Some(ResourceTableError::Full)) {
         return Fault::TooManyHandles(limits.handles);
     }
     let backtrace = backtrace(error);

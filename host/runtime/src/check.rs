@@ -1,10 +1,11 @@
-//! Holds tables and tensors to the contract, in both directions.
+//! Holds tables, tensors and what plugins measured to the contract: tables and
+//! tensors in both directions.
 
 use std::collections::HashSet;
 
 use crate::types::{
-    Column, ColumnData, ColumnType, Datatype, Field, InvalidInput, Signature, Table, Tensor, TensorData,
-    TensorSpec,
+    Artifact, Column, ColumnData, ColumnType, Datatype, Evaluation, Field, InvalidInput, Metric, Monitoring,
+    Signature, Table, Tensor, TensorData, TensorSpec,
 };
 
 /// The number of rows of a column.
@@ -25,6 +26,24 @@ pub fn column_type(data: &ColumnData) -> ColumnType {
         ColumnData::Boolean(_) => ColumnType::Boolean,
         ColumnData::Utf8(_) => ColumnType::Utf8,
         ColumnData::Timestamp(_) => ColumnType::Timestamp,
+    }
+}
+
+/// The Open Inference Protocol's name of a datatype.
+pub fn datatype_name(datatype: Datatype) -> &'static str {
+    match datatype {
+        Datatype::Bool => "BOOL",
+        Datatype::Uint8 => "UINT8",
+        Datatype::Uint16 => "UINT16",
+        Datatype::Uint32 => "UINT32",
+        Datatype::Uint64 => "UINT64",
+        Datatype::Int8 => "INT8",
+        Datatype::Int16 => "INT16",
+        Datatype::Int32 => "INT32",
+        Datatype::Int64 => "INT64",
+        Datatype::Fp32 => "FP32",
+        Datatype::Fp64 => "FP64",
+        Datatype::Bytes => "BYTES",
     }
 }
 
@@ -174,7 +193,8 @@ fn tensors(specs: &[TensorSpec], tensors: &[Tensor], batch: Option<i64>) -> Resu
         tensor(given).map_err(at)?;
         let (_, datatype) = elements(&given.data);
         if datatype != spec.datatype {
-            let message = format!("tensor `{}` is {datatype:?}; expected {:?}", given.name, spec.datatype);
+            let (found, expected) = (datatype_name(datatype), datatype_name(spec.datatype));
+            let message = format!("tensor `{}` is {found}; expected {expected}", given.name);
             return Err(at(message));
         }
         if !fits(&given.shape, &spec.shape) {
@@ -205,8 +225,65 @@ fn fits(shape: &[i64], expected: &[i64]) -> bool {
         && shape.iter().zip(expected).all(|(&found, &expected)| expected == -1 || found == expected)
 }
 
+/// Holds an evaluation to the contract: finite numbers, curves of equal length,
+/// a matrix of labels by labels.
+pub(crate) fn evaluation(report: &Evaluation) -> Result<(), String> {
+    metrics(&report.metrics)?;
+    for curve in &report.curves {
+        let (x, y) = (curve.x.len(), curve.y.len());
+        if x != y {
+            return Err(format!("the curve `{}` has {x} x values and {y} y values", curve.name));
+        }
+        let points = curve.x.iter().chain(&curve.y);
+        points
+            .copied()
+            .try_for_each(|point| finite(point, || format!("a point of the curve `{}`", curve.name)))?;
+    }
+    match &report.confusion {
+        Some(matrix) if matrix.counts.len() != matrix.labels.len() * matrix.labels.len() => Err(format!(
+            "the confusion matrix has {} counts for {} labels",
+            matrix.counts.len(),
+            matrix.labels.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Holds what training says of its artifact to the contract: finite numbers.
+pub(crate) fn artifact(artifact: &Artifact) -> Result<(), String> {
+    metrics(&artifact.metrics)?;
+    let mut importance = artifact.importance.iter();
+    importance.try_for_each(|(column, value)| finite(*value, || format!("the importance of `{column}`")))
+}
+
+/// Holds what monitoring saw to the contract: finite numbers.
+pub(crate) fn monitoring(report: &Monitoring) -> Result<(), String> {
+    metrics(&report.metrics)?;
+    report.findings.iter().try_for_each(|finding| {
+        finite(finding.value, || format!("the finding `{}`", finding.metric))?;
+        finite(finding.threshold, || format!("the threshold of the finding `{}`", finding.metric))
+    })
+}
+
+/// What can't be measured is left out, so that whoever compares metrics never
+/// meets a number that compares with none.
+fn metrics(metrics: &[Metric]) -> Result<(), String> {
+    metrics.iter().try_for_each(|metric| {
+        finite(metric.value, || match &metric.slice {
+            Some(slice) => format!("the metric `{}` of `{slice}`", metric.name),
+            None => format!("the metric `{}`", metric.name),
+        })
+    })
+}
+
+fn finite(value: f64, what: impl FnOnce() -> String) -> Result<(), String> {
+    if value.is_finite() { Ok(()) } else { Err(format!("{} is {value}; numbers must be finite", what())) }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::types::{Curve, Finding, Severity};
+
     use super::*;
 
     fn column(name: &str, values: &[f64]) -> Column {
@@ -230,6 +307,43 @@ mod tests {
         let mut short = column("a", &[1.0, 2.0]);
         short.validity = Some(vec![true]);
         assert!(table(&vec![short]).unwrap_err().contains("1 validity"));
+    }
+
+    #[test]
+    fn what_is_measured_is_finite() {
+        let metric = |value: f64, slice: Option<&str>| Metric {
+            name: "auc".into(),
+            value,
+            slice: slice.map(str::to_owned),
+            rows: 3,
+        };
+        let curve = |x: f64| Curve {
+            name: "roc".into(),
+            x_label: String::new(),
+            y_label: String::new(),
+            x: vec![0.0, x],
+            y: vec![0.0, 1.0],
+        };
+        let report =
+            |metrics: Vec<Metric>, curves: Vec<Curve>| Evaluation { metrics, curves, confusion: None };
+        assert_eq!(evaluation(&report(vec![metric(0.5, None)], vec![curve(1.0)])), Ok(()));
+        let told = evaluation(&report(vec![metric(f64::NAN, Some("carrier=UA"))], vec![])).unwrap_err();
+        assert!(told.contains("`auc` of `carrier=UA` is NaN"), "{told}");
+        let told = evaluation(&report(vec![], vec![curve(f64::INFINITY)])).unwrap_err();
+        assert!(told.contains("curve `roc` is inf"), "{told}");
+        let found = |value: f64, threshold: f64| Monitoring {
+            metrics: vec![metric(1.0, None)],
+            findings: vec![Finding {
+                metric: "psi".into(),
+                subject: None,
+                value,
+                threshold,
+                severity: Severity::Info,
+                message: String::new(),
+            }],
+        };
+        assert_eq!(monitoring(&found(0.3, 0.2)), Ok(()));
+        assert!(monitoring(&found(f64::NAN, 0.2)).is_err() && monitoring(&found(0.3, f64::NAN)).is_err());
     }
 
     #[test]

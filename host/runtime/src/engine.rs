@@ -124,6 +124,8 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, Error> {
         objects::add_to_linker::<State, Own>(&mut linker, |state| state)?;
         tables::add_to_linker::<State, Own>(&mut linker, |state| state)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+        wasmtime_wasi_config::add_to_linker(&mut linker, State::config)?;
         Ok(linker)
     };
     build().map_err(|error| Error::Engine(format!("{error:#}")))

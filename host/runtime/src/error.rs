@@ -231,6 +231,9 @@ pub enum Fault {
     /// The plugin handed too much to the host.
     #[error("the plugin gave more than {0} bytes")]
     OutputTooLarge(usize),
+    /// The request has more bytes than the plugin takes.
+    #[error("the request has more than {0} bytes")]
+    InputTooLarge(u64),
     /// What the plugin gave breaks the contract.
     #[error("the plugin's answer is not usable: {0}")]
     BadOutput(String),

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use wasmtime_wasi_config::WasiConfigVariables;
 
-use crate::types::{Field, GuestError, Table};
+use crate::outbound::{Body, HttpError, RequestOptions};
+use crate::types::{Field, GuestError, Level, Table};
 
 /// The capabilities lent for one session. A component that imports one that is
 /// not here is refused before it runs. Tables are granted by passing them.
@@ -16,13 +18,28 @@ pub struct Grants {
     pub progress: Option<Arc<dyn Progress>>,
     /// Bytes behind URLs; the implementation decides which.
     pub objects: Option<Arc<dyn Objects>>,
-    /// WASI 0.2 without files, network or environment: clocks and randomness.
+    /// WASI 0.2 without files or sockets: clocks and randomness, and what
+    /// stands below.
     pub wasi: bool,
+    /// Variables, as `wasi:cli/environment` and `wasi:config/store` give them.
+    pub environment: Option<Arc<Environment>>,
+    /// Where lines go that a guest logs or prints; none: nowhere.
+    pub output: Option<Arc<dyn Output>>,
+    /// Outgoing HTTP requests; without it every one is denied.
+    pub outbound: Option<Arc<dyn Outbound>>,
 }
 
 impl Default for Grants {
     fn default() -> Grants {
-        Grants { log: true, progress: None, objects: None, wasi: false }
+        Grants {
+            log: true,
+            progress: None,
+            objects: None,
+            wasi: false,
+            environment: None,
+            output: None,
+            outbound: None,
+        }
     }
 }
 
@@ -63,6 +80,39 @@ pub trait Progress: Send + Sync {
     fn metric(&self, name: &str, step: u64, value: f64);
     /// Whether the plugin should stop.
     fn cancelled(&self) -> bool;
+}
+
+/// Variables by name, the same for every instance of a function.
+#[derive(Default)]
+pub struct Environment {
+    pub(crate) variables: Vec<(String, String)>,
+    pub(crate) config: WasiConfigVariables,
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Environment {
+        let variables: Vec<_> = variables.into_iter().collect();
+        Environment { config: variables.iter().cloned().collect(), variables }
+    }
+}
+
+/// Takes what a guest logs or prints, line by line, while it runs.
+pub trait Output: Send + Sync {
+    /// A line without its end. What a guest prints is `Info`, and `Warn` if it
+    /// is printed to standard error.
+    fn line(&self, level: Level, line: &str);
+}
+
+/// The `wasi:http/outgoing-handler` capability: sends a guest's requests.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Sends a request, or refuses it. Its URI is absolute, its scheme `http`
+    /// or `https`. The error goes to the guest as it is.
+    async fn send(
+        &self,
+        request: http::Request<Body>,
+        options: RequestOptions,
+    ) -> Result<http::Response<Body>, HttpError>;
 }
 
 /// A table that is given to a plugin as a `reader` and pulled batch by batch.

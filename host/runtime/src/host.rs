@@ -1,19 +1,26 @@
 //! The host's side of a call: what a store holds, and the imported functions.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, Result, bail};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_http::p2::body::HostOutgoingBody;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::bindings::modelyard::lifecycle::{log, objects, progress, tables, types};
+use crate::budget::Budget;
 use crate::error::{Fault, Log, LogLine};
 use crate::grants::{BatchSource, Grants, Object};
 use crate::options::Limits;
+use crate::outbound::Hooks;
+use crate::output::Printed;
 use crate::types::{Field, GuestError, Table};
 
 /// Bytes of one log line that are kept.
-const LINE: usize = 4096;
+pub(crate) const LINE: usize = 4096;
 /// Elements of one table: about 16 MB of host memory.
 const TABLE_ELEMENTS: usize = 1_000_000;
 /// Bytes that one call of `wasi:random` gives.
@@ -35,6 +42,9 @@ pub struct OpenReader {
 pub(crate) struct State {
     table: ResourceTable,
     wasi: Option<WasiCtx>,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    printed: Option<Printed>,
     grants: Grants,
     limits: Limits,
     /// When the call under way must be over.
@@ -47,19 +57,22 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(limits: Limits, grants: Grants) -> State {
+    pub(crate) fn new(budget: Arc<Budget>, limits: Limits, grants: Grants) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         State {
             table,
             wasi: None,
+            http: WasiHttpCtx::new(),
+            hooks: Hooks::new(grants.outbound.clone()),
+            printed: None,
             grants,
             limits,
             deadline: Instant::now() + limits.deadline,
             host_calls: 0,
             log: Log::default(),
             tripped: None,
-            memory: Memory { limit: limits.memory_bytes, ..Memory::default() },
+            memory: Memory::new(budget, limits.memory_bytes),
         }
     }
 
@@ -73,6 +86,30 @@ impl State {
         self.host_calls = 0;
         self.tripped = None;
         self.log = Log::default();
+        if let Some(printed) = &self.printed {
+            printed.arm(self.limits.log_lines);
+        }
+    }
+
+    /// The call's log, for whoever is told that it failed: what was logged, and
+    /// what was printed last.
+    pub(crate) fn take_log(&mut self) -> Log {
+        let mut log = std::mem::take(&mut self.log);
+        if let Some(printed) = &self.printed {
+            log.lines.extend(printed.last());
+        }
+        log
+    }
+
+    /// Whether the guest still holds a body of a response, not finished.
+    pub(crate) fn has_open_body(&mut self) -> bool {
+        self.table.iter_mut().any(|entry| entry.is::<HostOutgoingBody>())
+    }
+
+    /// What `wasi:config/store` gives.
+    pub(crate) fn config(&mut self) -> WasiConfig<'_> {
+        static NOTHING: LazyLock<WasiConfigVariables> = LazyLock::new(WasiConfigVariables::new);
+        WasiConfig::from(self.grants.environment.as_ref().map_or(&*NOTHING, |granted| &granted.config))
     }
 
     /// Lends a table to the guest for one call.
@@ -111,6 +148,9 @@ impl State {
             message.truncate(cut);
             message.shrink_to_fit();
         }
+        if let Some(output) = &self.grants.output {
+            output.line(level, &message);
+        }
         self.log.lines.push(LogLine { level, message });
     }
 }
@@ -124,23 +164,46 @@ impl Lent {
     }
 }
 
-/// The sum over all linear memories of a store, and its bound.
-#[derive(Default)]
+/// The sum over all linear memories of a store, its bound, and the host's.
 pub(crate) struct Memory {
+    budget: Arc<Budget>,
     limit: usize,
     pub(crate) bytes: usize,
     pub(crate) peak: usize,
-    /// Whether the guest was refused memory.
+    /// Whether the guest was refused memory that its own bound doesn't allow.
     pub(crate) denied: bool,
+    /// Whether it was refused memory that the host doesn't have.
+    pub(crate) crowded: bool,
     granted: usize,
 }
 
+impl Memory {
+    fn new(budget: Arc<Budget>, limit: usize) -> Memory {
+        Memory { budget, limit, bytes: 0, peak: 0, denied: false, crowded: false, granted: 0 }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.budget.give(self.bytes as u64);
+    }
+}
+
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.granted = 0;
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            self.denied = true;
+            return Ok(false);
+        }
         let more = desired.saturating_sub(current);
         let total = self.bytes.saturating_add(more);
         if total > self.limit {
             self.denied = true;
+            return Ok(false);
+        }
+        if more > 0 && !self.budget.take(more as u64) {
+            self.crowded = true;
             return Ok(false);
         }
         self.granted = more;
@@ -150,7 +213,9 @@ impl ResourceLimiter for Memory {
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> Result<()> {
-        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.granted));
+        let granted = std::mem::take(&mut self.granted);
+        self.budget.give(granted as u64);
+        self.bytes = self.bytes.saturating_sub(granted);
         self.denied = true;
         Ok(())
     }
@@ -163,9 +228,25 @@ impl ResourceLimiter for Memory {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let ctx = self.wasi.get_or_insert_with(|| {
-            WasiCtxBuilder::new().allow_tcp(false).allow_udp(false).max_random_size(RANDOM).build()
+            let mut ctx = WasiCtxBuilder::new();
+            ctx.allow_tcp(false).allow_udp(false).max_random_size(RANDOM);
+            if let Some(environment) = &self.grants.environment {
+                ctx.envs(&environment.variables);
+            }
+            if let Some(output) = &self.grants.output {
+                let printed = Printed::new(Arc::clone(output), self.limits.log_lines);
+                ctx.stdout(printed.stream(log::Level::Info)).stderr(printed.stream(log::Level::Warn));
+                self.printed = Some(printed);
+            }
+            ctx.build()
         });
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

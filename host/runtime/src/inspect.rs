@@ -11,18 +11,26 @@ use wit_parser::{InterfaceId, Resolve, World};
 
 use crate::contract::{Contract, Name, PACKAGE, item};
 use crate::error::{Direction, Error, Misfit};
-use crate::kind::{Capability, Kind};
+use crate::kind::{Capability, Kind, Protocol};
 
-/// Packages that the host grants without files, network or environment.
+/// Packages that the host grants to every plugin, without files or network.
 const WASI: [&str; 6] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+/// Packages that the host grants to functions only.
+const WASI_OF_FUNCTIONS: [&str; 2] = ["wasi:config", "wasi:http"];
+/// What a function exports that is a handler of `wasi:http`.
+const HANDLER: (&str, &str) = ("wasi:http", "incoming-handler");
 
 /// What a component is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
     /// The kind of plugin.
     pub kind: Kind,
-    /// The version of the contract that it was built against.
+    /// How it is called, if it is a function.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// The version of the contract that it was built against: `0.1.0`, or
+    /// `wasi:http@0.2.6` for a handler of that.
     pub contract_version: String,
     /// The name in its metadata.
     pub name: Option<String>,
@@ -85,8 +93,9 @@ fn inspect_within(bytes: &[u8], cap: usize) -> Result<Inspection, Error> {
     let fitted = fit(resolve, world)?;
     let metadata = metadata(&component, bytes);
     Ok(Inspection {
-        kind: fitted.kind,
-        contract_version: fitted.version,
+        kind: fitted.found.kind,
+        protocol: fitted.found.protocol,
+        contract_version: fitted.found.version,
         name: metadata.name,
         version: metadata.version,
         description: metadata.description,
@@ -163,9 +172,16 @@ fn encode(module: &[u8]) -> Result<Vec<u8>, Error> {
     })
 }
 
-struct Fitted {
+/// What an export makes a component.
+#[derive(Clone)]
+struct Found {
     kind: Kind,
+    protocol: Option<Protocol>,
     version: String,
+}
+
+struct Fitted {
+    found: Found,
     exports: Vec<String>,
     capabilities: Vec<Capability>,
 }
@@ -178,22 +194,22 @@ fn fit(resolve: &Resolve, world: &World) -> Result<Fitted, Error> {
     let mut kinds = Vec::new();
     for (name, id) in &exports {
         match export(contract, resolve, name, *id) {
-            Ok(Some((kind, version))) => kinds.push((kind, version)),
+            Ok(Some(found)) => kinds.push((name.as_str(), found)),
             Ok(None) => {}
             Err(misfit) => misfits.push(misfit),
         }
     }
-    if let (&[(first, _), (second, _), ..], true) = (kinds.as_slice(), misfits.is_empty()) {
+    if let ([(first, _), (second, _), ..], true) = (kinds.as_slice(), misfits.is_empty()) {
         misfits.push(Misfit {
             direction: Direction::Export,
-            name: second.name().into(),
-            reason: format!("comes on top of `{first}`; a plugin has one kind"),
+            name: (*second).to_owned(),
+            reason: format!("comes on top of `{first}`; a plugin is of one kind"),
             nearest: None,
         });
     }
     // A kind that doesn't fit still says which imports would.
-    let meant = exports.iter().find_map(|(name, _)| Name::parse(name)?.interface.parse::<Kind>().ok());
-    let kind = kinds.first().cloned();
+    let meant = exports.iter().find_map(|(name, _)| meant(&Name::parse(name)?));
+    let found = kinds.first().map(|(_, found)| found.clone());
     let mut capabilities = Vec::new();
     for (key, value) in &world.imports {
         let (name, id) = item(resolve, key, value);
@@ -203,14 +219,23 @@ fn fit(resolve: &Resolve, world: &World) -> Result<Fitted, Error> {
             Err(misfit) => misfits.push(misfit),
         }
     }
-    let (kind, version) = match kind {
+    let found = match found {
         Some(found) if misfits.is_empty() => found,
         None if misfits.is_empty() => return Err(Error::Misfit(vec![no_kind(contract, &exports)])),
         _ => return Err(Error::Misfit(misfits)),
     };
     capabilities.sort();
     let exports = exports.into_iter().map(|(name, _)| name).collect();
-    Ok(Fitted { kind, version: version.to_string(), exports, capabilities })
+    Ok(Fitted { found, exports, capabilities })
+}
+
+/// The kind that an interface stands for, whether it fits or not.
+pub(crate) fn meant(name: &Name) -> Option<Kind> {
+    match (name.package.as_str(), name.interface.as_str()) {
+        HANDLER => Some(Kind::Function),
+        (PACKAGE, interface) => interface.parse().ok(),
+        _ => None,
+    }
 }
 
 fn no_kind(contract: &Contract, exports: &[(String, Option<InterfaceId>)]) -> Misfit {
@@ -220,19 +245,20 @@ fn no_kind(contract: &Contract, exports: &[(String, Option<InterfaceId>)]) -> Mi
         direction: Direction::Export,
         nearest: nearest(contract, &name),
         name,
-        reason: format!("is no kind of plugin; one of {PACKAGE}@{} is needed: {kinds}", contract.version),
+        reason: format!(
+            "is no kind of plugin; needed is one of {PACKAGE}@{}: {kinds}; or wasi:http/incoming-handler@0.2",
+            contract.version
+        ),
     }
 }
 
-type Export = Option<(Kind, semver::Version)>;
-
-/// The kind that an export makes a component; none for what the host ignores.
+/// What an export makes a component; none for what the host ignores.
 fn export(
     contract: &Contract,
     resolve: &Resolve,
     text: &str,
     id: Option<InterfaceId>,
-) -> Result<Export, Misfit> {
+) -> Result<Option<Found>, Misfit> {
     let misfit = |reason: String| Misfit {
         direction: Direction::Export,
         name: text.to_owned(),
@@ -240,6 +266,16 @@ fn export(
         nearest: nearest(contract, text),
     };
     let (Some(name), Some(id)) = (Name::parse(text), id) else { return Ok(None) };
+    if (name.package.as_str(), name.interface.as_str()) == HANDLER {
+        return match &name.version {
+            Some(version) if of_wasi(version) => Ok(Some(Found {
+                kind: Kind::Function,
+                protocol: Some(Protocol::Http),
+                version: format!("{}@{version}", name.package),
+            })),
+            _ => Err(misfit("is not of WASI 0.2, which is what the host has".into())),
+        };
+    }
     if name.package != PACKAGE {
         return Ok(None);
     }
@@ -253,7 +289,13 @@ fn export(
         return Err(misfit(unsupported(&name)));
     }
     contract.hold(&name.interface, resolve, id, true).map_err(misfit)?;
-    Ok(name.version.map(|version| (kind, version)))
+    let protocol = (kind == Kind::Function).then_some(Protocol::Json);
+    Ok(name.version.map(|version| Found { kind, protocol, version: version.to_string() }))
+}
+
+/// Whether it is a version of WASI that the host has.
+fn of_wasi(version: &semver::Version) -> bool {
+    version.major == 0 && version.minor == 2
 }
 
 fn unsupported(name: &Name) -> String {
@@ -282,13 +324,20 @@ fn import(
     };
     // An interface of types only grants nothing, wherever it is from.
     let empty = resolve.interfaces.get(id).is_some_and(|interface| interface.functions.is_empty());
-    if WASI.contains(&name.package.as_str()) {
-        return match name.version {
-            Some(version) if version.major == 0 && version.minor == 2 => {
-                Ok((!empty).then(|| Capability::Wasi(text.to_owned())))
+    let of_functions = WASI_OF_FUNCTIONS.contains(&name.package.as_str());
+    if of_functions || WASI.contains(&name.package.as_str()) {
+        let reason = match (&name.version, kind) {
+            (Some(version), _) if !of_wasi(version) => {
+                "is not of WASI 0.2, which is what the host has".to_owned()
             }
-            _ => Err(misfit("is not of WASI 0.2, which is what the host has".into())),
+            (None, _) => "has no version; the host has WASI 0.2".to_owned(),
+            (Some(_), Some(kind)) if of_functions && !empty && kind != Kind::Function => {
+                format!("is not granted to {kind} plugins, only to functions")
+            }
+            _ => return Ok((!empty).then(|| Capability::Wasi(text.to_owned()))),
         };
+        let (direction, name) = (Direction::Import, text.to_owned());
+        return Err(Misfit { direction, name, reason, nearest: None });
     }
     if name.package != PACKAGE {
         return match empty {

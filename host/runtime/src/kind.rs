@@ -21,7 +21,7 @@ pub enum Kind {
     Evaluation,
     /// A model: tensors in, tensors out.
     Scoring,
-    /// A function: JSON in, JSON out.
+    /// Answers HTTP requests; see [`Protocol`].
     Function,
     /// Compares current data with a reference.
     Monitoring,
@@ -78,6 +78,32 @@ impl fmt::Display for Kind {
     }
 }
 
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// By its `call`: a JSON text in, a JSON text out.
+    Json,
+    /// As a handler of `wasi:http`: any method, path, headers and body.
+    Http,
+}
+
+impl Protocol {
+    /// `json` or `http`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Json => "json",
+            Protocol::Http => "http",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// A word that names no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a kind of plugin; the kinds are {kinds}", kinds = names())]
@@ -109,7 +135,9 @@ pub enum Capability {
     /// Pulled tables; granted by passing one.
     Tables,
     /// An interface of WASI 0.2, by its full name. The host grants it without
-    /// files, network or environment: what remains are clocks and randomness.
+    /// files, sockets, arguments or terminals: what remains are clocks,
+    /// randomness, and whatever of a function's [`Grants`](crate::Grants) is
+    /// reached through it.
     Wasi(String),
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! upload ─ inspect ─▶ plugin ─ session ─▶ typed calls, one at a time
+//!                 ├▶ function ─ call ─▶ JSON, or handler ─ handle ─▶ a response
 //!                 └▶ snapshot(runner, artifact) ─▶ model ─ predict ─▶ tensors
 //!                                  features + state ─▶ transformer ─ transform ─▶ rows
 //! ```
@@ -12,8 +13,9 @@
 //!   [`worker_main`]) that is killed when its time or memory is over. Code is
 //!   kept in a private cache and looked at before it is mapped.
 //! * [`Plugin::session`] is the cold path: an instance of its own, with the
-//!   [`Limits`] and [`Grants`] of one job. [`Model`] and [`Transformer`] are the
-//!   hot path: warm instances, no lock that two models share.
+//!   [`Limits`] and [`Grants`] of one job. [`Model`], [`Transformer`],
+//!   [`Function`] and [`Handler`] are the hot path: warm instances, no lock that
+//!   two of them share.
 //! * A call ends by itself, by its deadline, by its memory, or by one of the
 //!   other limits; [`Fault`] tells which. After a trap or a deadline the store
 //!   is thrown away. Guests give way to other work every 2 ms, so a long call
@@ -21,7 +23,9 @@
 //! * No capability is ambient: what a component imports is listed
 //!   ([`Capability`]), and a session refuses one that isn't granted.
 
+mod answer;
 mod bindings;
+mod budget;
 mod cache;
 mod call;
 pub mod check;
@@ -29,12 +33,16 @@ mod child;
 mod contract;
 mod engine;
 mod error;
+mod function;
 mod grants;
+mod handler;
 mod host;
 mod inspect;
 mod kind;
 mod model;
 mod options;
+mod outbound;
+mod output;
 mod plugin;
 mod pool;
 mod runtime;
@@ -43,12 +51,16 @@ mod transformer;
 pub mod types;
 mod worker;
 
+pub use answer::{Answer, Broken};
 pub use error::{CallError, Direction, Error, Fault, Log, LogLine, Misfit};
-pub use grants::{BatchSource, Grants, Object, Objects, Progress, Tables};
+pub use function::Function;
+pub use grants::{BatchSource, Environment, Grants, Object, Objects, Outbound, Output, Progress, Tables};
+pub use handler::{Ending, Handler};
 pub use inspect::{Inspection, digest};
-pub use kind::{Capability, Kind, UnknownKind};
+pub use kind::{Capability, Kind, Protocol, UnknownKind};
 pub use model::{Model, ModelOptions, Stats, Timings};
 pub use options::{CompileLimits, Limits, Options, Worker};
+pub use outbound::{Body, HttpError, RequestOptions};
 pub use plugin::Plugin;
 pub use runtime::{Fetch, Runtime, Source};
 pub use session::{Session, Usage};

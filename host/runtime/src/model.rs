@@ -3,19 +3,18 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::bindings::exports::modelyard::lifecycle::scoring;
+use crate::budget::Idle;
 use crate::call::{self, Cost, Ended};
 use crate::check;
 use crate::error::{CallError, Fault};
 use crate::host::State;
 use crate::kind::Kind;
-use crate::pool::{Idle, Pool, Role, Warm};
+use crate::pool::{Pool, Role, Warm};
 use crate::runtime::{Runtime, Source};
 use crate::types::{Signature, Tensor};
 
@@ -39,6 +38,9 @@ pub struct ModelOptions {
     pub idle_after: Duration,
     /// After this time without a call the code is unmapped, too.
     pub unmap_after: Duration,
+    /// Instances that are kept warm however long they are idle, unless the
+    /// host's memory is used up.
+    pub warm: u32,
     /// Whether a component that imports WASI may run; see
     /// [`Capability::Wasi`](crate::Capability::Wasi).
     pub wasi: bool,
@@ -58,6 +60,7 @@ impl Default for ModelOptions {
             output_bytes: 64 << 20,
             idle_after: Duration::from_secs(60),
             unmap_after: Duration::from_secs(600),
+            warm: 0,
             wasi: false,
             signature: None,
         }
@@ -117,15 +120,7 @@ impl Role for Scoring {
         indices.load(store, instance)
     }
 
-    fn prepare<'a>(
-        &'a self,
-        _runtime: &'a Runtime,
-        _store: &'a mut Store<State>,
-        _guest: &'a scoring::Guest,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        // The snapshot holds the loaded model.
-        async { Ok(()) }.boxed()
-    }
+    // Nothing to prepare: the snapshot holds the loaded model.
 }
 
 impl Model {
@@ -202,6 +197,11 @@ impl Model {
         self.0.evict_idle(now)
     }
 
+    /// Makes the instances that are to be warm and aren't.
+    pub async fn keep_warm(&self) {
+        self.0.keep_warm().await;
+    }
+
     /// What it holds now.
     pub fn stats(&self) -> Stats {
         self.0.stats()
@@ -221,7 +221,7 @@ pub(crate) fn timings(queued: Duration, instantiate: Duration, cost: Cost, state
 
 /// Ends a failed call: the instance is kept only if the guest itself said no.
 pub(crate) fn failed<R: Role>(pool: &Pool<R>, mut warm: Warm<R>, ended: Ended) -> CallError {
-    let log = std::mem::take(&mut warm.store.data_mut().log);
+    let log = warm.store.data_mut().take_log();
     match ended {
         Ended::Guest(fault) => {
             pool.put_back(warm);

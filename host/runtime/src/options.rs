@@ -16,6 +16,9 @@ pub struct Options {
     pub max_component_bytes: usize,
     /// Instances alive at one time, warm ones included.
     pub max_instances: u32,
+    /// Linear memory of all instances together, in bytes; by default half of
+    /// the machine's. When it is used up, whoever is idle longest gives its own.
+    pub memory_budget_bytes: Option<u64>,
     /// Where untrusted components are compiled.
     pub worker: Worker,
     /// What one compilation or snapshot may take.
@@ -31,6 +34,7 @@ impl Default for Options {
             cache_dir: PathBuf::from("cache"),
             max_component_bytes: 64 << 20,
             max_instances: 1000,
+            memory_budget_bytes: None,
             worker: Worker::default(),
             compile: CompileLimits::default(),
             max_memory_bytes: 4 << 30,

@@ -140,8 +140,8 @@ impl Plugin {
 
     async fn open(&self, limits: Limits, grants: Grants) -> Result<Session, Error> {
         let runtime = &self.0.runtime;
-        let place = runtime.place_within(limits.deadline).await?;
-        let mut store = call::store(&runtime.0.engine, limits, grants);
+        let place = runtime.0.budget.place_within(limits.deadline).await?;
+        let mut store = call::store(&runtime.0.engine, &runtime.0.budget, limits, grants);
         let deadline = call::arm(&mut store);
         let made = self.0.pre.instantiate_async(&mut store);
         let fault = match call::run(&runtime.0.ticker, deadline, made).await.0 {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
+use crate::budget::Idle;
 use crate::call;
 use crate::child::RETRY;
 use crate::error::{CallError, Error, Fault};
@@ -36,24 +37,22 @@ pub(crate) trait Role: Send + Sync + 'static {
         store: &mut Store<State>,
         instance: &Instance,
     ) -> wasmtime::Result<Self::Guest>;
+    /// What is lent to an instance for as long as it lives.
+    fn grants(&self, options: &ModelOptions) -> Grants {
+        Grants { wasi: options.wasi, ..Grants::none() }
+    }
     fn prepare<'a>(
         &'a self,
-        runtime: &'a Runtime,
-        store: &'a mut Store<State>,
-        guest: &'a Self::Guest,
-    ) -> BoxFuture<'a, Result<(), Fault>>;
-}
-
-/// What the runtime asks of every pool.
-pub(crate) trait Idle: Send + Sync {
-    /// Drops what has been idle for long enough; gives the number of instances.
-    fn evict_idle(&self, now: Instant) -> usize;
-    /// Drops the instance that has been idle longest; whether there was one.
-    fn give_up_one(&self) -> bool;
+        _runtime: &'a Runtime,
+        _store: &'a mut Store<State>,
+        _guest: &'a Self::Guest,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// A component's code, ready to be instantiated.
-struct Code<R: Role> {
+pub(crate) struct Code<R: Role> {
     pre: InstancePre<State>,
     indices: R::Indices,
 }
@@ -153,25 +152,28 @@ impl<R: Role> Pool<R> {
 
     async fn fresh(&self) -> Result<Warm<R>, CallError> {
         let code = self.code().await?;
-        let place = self.runtime.place()?;
+        let shared = &self.runtime.0;
+        let place = shared.budget.place()?;
         let mut store = call::store(
-            &self.runtime.0.engine,
+            &shared.engine,
+            &shared.budget,
             self.options.limits(),
-            Grants { wasi: self.options.wasi, ..Grants::none() },
+            self.role.grants(&self.options),
         );
         let deadline = call::arm(&mut store);
-        let ticker = &self.runtime.0.ticker;
-        let (instance, _) = call::run(ticker, deadline, code.pre.instantiate_async(&mut store)).await;
+        let (instance, _) = call::run(&shared.ticker, deadline, code.pre.instantiate_async(&mut store)).await;
         let instance = match instance {
             Some(Ok(instance)) => instance,
-            Some(Err(error)) => return Err(call::fault(&mut store, &error).into()),
+            Some(Err(error)) => {
+                let fault = call::fault(&mut store, &error);
+                return Err(CallError { fault, log: store.data_mut().take_log() });
+            }
             None => return Err(Fault::Deadline(self.options.deadline).into()),
         };
         let guest = R::guest(&code.indices, &mut store, &instance)
             .map_err(|error| Fault::Host(format!("the component does not fit: {error:#}")))?;
         if let Err(fault) = self.role.prepare(&self.runtime, &mut store, &guest).await {
-            let log = std::mem::take(&mut store.data_mut().log);
-            return Err(CallError { fault, log });
+            return Err(CallError { fault, log: store.data_mut().take_log() });
         }
         Ok(Warm { store, guest, calls: 0, since: Instant::now(), _place: place })
     }
@@ -189,7 +191,7 @@ impl<R: Role> Pool<R> {
     }
 
     /// The code, mapped if it isn't.
-    async fn code(&self) -> Result<Arc<Code<R>>, Error> {
+    pub(crate) async fn code(&self) -> Result<Arc<Code<R>>, Error> {
         if let Some(code) = self.code.read().as_ref() {
             return Ok(Arc::clone(code));
         }
@@ -230,15 +232,21 @@ impl<R: Role> Idle for Pool<R> {
     fn evict_idle(&self, now: Instant) -> usize {
         let dropped: Vec<Warm<R>> = {
             let mut idle = self.idle.lock();
+            // The oldest come first, so what is to stay is at the end.
+            let spare = idle.len().saturating_sub(self.options.warm as usize);
             let stale =
                 |warm: &mut Warm<R>| now.saturating_duration_since(warm.since) >= self.options.idle_after;
-            idle.extract_if(.., stale).collect()
+            idle.extract_if(..spare, stale).collect()
         };
         let last = self.start + Duration::from_micros(self.last.load(Ordering::Relaxed));
         if now.saturating_duration_since(last) >= self.options.unmap_after && self.idle.lock().is_empty() {
             self.code.write().take();
         }
         dropped.len()
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        self.idle.lock().first().map(|warm| warm.since)
     }
 
     fn give_up_one(&self) -> bool {
@@ -250,6 +258,24 @@ impl<R: Role> Idle for Pool<R> {
         drop(idle);
         drop(oldest);
         true
+    }
+
+    fn keep_warm(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let there = |pool: &Pool<R>| {
+                let most = pool.options.max_concurrency.max(1) as usize;
+                pool.idle.lock().len() + most.saturating_sub(pool.running.available_permits())
+            };
+            while there(self) < self.options.warm as usize {
+                match self.fresh().await {
+                    Ok(warm) => self.idle.lock().push(warm),
+                    Err(error) => {
+                        tracing::warn!(component = self.digest, "an instance can't be kept warm: {error}");
+                        break;
+                    }
+                }
+            }
+        })
     }
 }
 

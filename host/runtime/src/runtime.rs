@@ -8,23 +8,25 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use crate::budget::{self, Budget};
 use crate::cache::Cache;
-use crate::child::{Compiler, RETRY};
-use crate::contract::{Name, PACKAGE};
+use crate::child::Compiler;
+use crate::contract::Name;
 use crate::engine::{self, Ticker};
 use crate::error::Error;
+use crate::function::Function;
+use crate::grants::Grants;
+use crate::handler::Handler;
 use crate::host::State;
 use crate::inspect::{self, Inspection};
 use crate::kind::{Capability, Kind};
 use crate::model::{Model, ModelOptions};
 use crate::options::Options;
 use crate::plugin::{self, Plugin};
-use crate::pool::Idle;
 use crate::transformer::Transformer;
 use crate::types::Signature;
 
@@ -41,12 +43,10 @@ pub(crate) struct Shared {
     options: Options,
     cache: Cache,
     compiler: Compiler,
-    /// Places for instances: the pooling allocator's, so that it is never full.
-    places: Arc<Semaphore>,
+    pub(crate) budget: Arc<Budget>,
     /// One compilation at a time for one digest.
     compiling: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     plugins: Mutex<HashMap<String, Weak<plugin::Inner>>>,
-    pools: Mutex<Vec<Weak<dyn Idle>>>,
 }
 
 /// Where a component's bytes come from when its code must be compiled.
@@ -99,10 +99,12 @@ impl Runtime {
             pooling,
             cache,
             compiler: Compiler::new(options.worker.clone(), options.compile),
-            places: Arc::new(Semaphore::new(options.max_instances.max(1) as usize)),
+            budget: Budget::new(
+                options.max_instances,
+                options.memory_budget_bytes.unwrap_or_else(budget::half_of_memory),
+            ),
             compiling: Mutex::default(),
             plugins: Mutex::default(),
-            pools: Mutex::default(),
             engine,
             options,
         })))
@@ -120,7 +122,12 @@ impl Runtime {
 
     /// Places for instances that are free now.
     pub fn free_instances(&self) -> usize {
-        self.0.places.available_permits()
+        self.0.budget.free_places()
+    }
+
+    /// Bytes of linear memory that all instances hold now.
+    pub fn held_bytes(&self) -> u64 {
+        self.0.budget.held()
     }
 
     /// Says what an upload is, or what about it doesn't fit. Nothing is stored,
@@ -176,7 +183,7 @@ impl Runtime {
         let source = source.into();
         self.compiled(digest, &source).await?;
         let model = Model::new(self.clone(), digest, source, options);
-        self.register(model.idle());
+        self.0.budget.register(model.idle());
         Ok(model)
     }
 
@@ -196,62 +203,57 @@ impl Runtime {
         let source = source.into();
         self.compiled(digest, &source).await?;
         let transformer = Transformer::new(self.clone(), digest, source, state, options).await?;
-        self.register(transformer.idle());
+        self.0.budget.register(transformer.idle());
         Ok(transformer)
+    }
+
+    /// A function that is called with JSON. Nothing is compiled or mapped before
+    /// its first call; [`Function::ready`] does it earlier.
+    pub fn function(
+        &self,
+        digest: &str,
+        source: impl Into<Source>,
+        options: ModelOptions,
+        grants: Grants,
+    ) -> Function {
+        let function = Function::new(self.clone(), digest, source.into(), options, grants);
+        self.0.budget.register(function.idle());
+        function
+    }
+
+    /// A function that is a handler of `wasi:http` and takes bodies of so many
+    /// bytes. Nothing is compiled or mapped before its first call;
+    /// [`Handler::ready`] does it earlier.
+    pub fn handler(
+        &self,
+        digest: &str,
+        source: impl Into<Source>,
+        options: ModelOptions,
+        max_body_bytes: u64,
+        grants: Grants,
+    ) -> Handler {
+        let handler = Handler::new(self.clone(), digest, source.into(), options, max_body_bytes, grants);
+        self.0.budget.register(handler.idle());
+        handler
     }
 
     /// Drops instances that have been idle for as long as their options say, and
     /// the code of those idle for longer. Call it every few seconds. Gives the
     /// number of instances dropped.
     pub fn evict_idle(&self, now: Instant) -> usize {
-        let pools = self.pools();
-        pools.iter().map(|pool| pool.evict_idle(now)).sum()
+        self.0.budget.pools().iter().map(|pool| pool.evict_idle(now)).sum()
+    }
+
+    /// Makes the instances that are to be warm and aren't. Call it as often.
+    pub async fn keep_warm(&self) {
+        for pool in self.0.budget.pools() {
+            pool.keep_warm().await;
+        }
     }
 
     /// Removes a component's compiled code from the cache, after its last use.
     pub fn forget(&self, digest: &str) {
         self.0.cache.remove(digest);
-    }
-
-    fn register(&self, pool: Weak<dyn Idle>) {
-        let mut pools = self.0.pools.lock();
-        pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(pool);
-    }
-
-    fn pools(&self) -> Vec<Arc<dyn Idle>> {
-        self.0.pools.lock().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// A place for an instance, taken from the idle ones of other models if all
-    /// are taken.
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let try_once = || Arc::clone(&self.0.places).try_acquire_owned();
-        if let Ok(place) = try_once() {
-            return Ok(place);
-        }
-        for pool in self.pools() {
-            if pool.give_up_one()
-                && let Ok(place) = try_once()
-            {
-                return Ok(place);
-            }
-        }
-        Err(Error::Busy { limit: self.0.options.max_instances, retry_after: RETRY })
-    }
-
-    /// A place for an instance, waited for.
-    pub(crate) async fn place_within(
-        &self,
-        wait: std::time::Duration,
-    ) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(place) = self.place() {
-            return Ok(place);
-        }
-        match tokio::time::timeout(wait, Arc::clone(&self.0.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(Error::Busy { limit: self.0.options.max_instances, retry_after: RETRY }),
-        }
     }
 
     /// Makes sure that there is compiled code, without mapping it.
@@ -311,10 +313,8 @@ impl Runtime {
 
     fn kind(&self, component: &Component) -> Result<Kind, Error> {
         let ty = component.component_type();
-        let mut kinds = ty.exports(&self.0.engine).filter_map(|(name, _)| {
-            let name = Name::parse(name)?;
-            (name.package == PACKAGE).then(|| name.interface.parse::<Kind>().ok())?
-        });
+        let mut kinds =
+            ty.exports(&self.0.engine).filter_map(|(name, _)| inspect::meant(&Name::parse(name)?));
         kinds.next().ok_or_else(|| Error::Compile("it exports no kind of plugin; inspect it first".into()))
     }
 

@@ -193,14 +193,16 @@ impl Session {
         data: Box<dyn BatchSource>,
         validation: Option<Box<dyn BatchSource>>,
     ) -> Result<Artifact, CallError> {
-        match validation {
+        let artifact = match validation {
             Some(validation) => call!(self, Training, [data, validation], |guest, store| {
                 guest.call_train(store, settings, data.borrow(), Some(validation.borrow()))
             }),
             None => call!(self, Training, [data], |guest, store| {
                 guest.call_train(store, settings, data.borrow(), None)
             }),
-        }
+        }?;
+        let held = check::artifact(&artifact);
+        self.usable(held).map(|()| artifact)
     }
 
     /// Evaluation: measures predictions against the truth.
@@ -212,7 +214,7 @@ impl Session {
         let report = call!(self, Evaluation, [data], |guest, store| {
             guest.call_evaluate(store, parameters, data.borrow())
         })?;
-        let held = evaluated(&report);
+        let held = check::evaluation(&report);
         self.usable(held).map(|()| report)
     }
 
@@ -230,13 +232,6 @@ impl Session {
         self.usable(held).map(|()| outputs)
     }
 
-    /// Function: answers one request; both are JSON texts.
-    pub async fn call_function(&mut self, body: &str) -> Result<String, CallError> {
-        let answer = call!(self, Function, [], |guest, store| guest.call_call(store, body))?;
-        let held = serde_json::from_str::<serde::de::IgnoredAny>(&answer);
-        self.usable(held.map_err(|error| format!("it is not JSON: {error}"))).map(|_| answer)
-    }
-
     /// Monitoring: compares a window of current data with a reference.
     pub async fn check(
         &mut self,
@@ -244,9 +239,11 @@ impl Session {
         reference: Box<dyn BatchSource>,
         current: Box<dyn BatchSource>,
     ) -> Result<Monitoring, CallError> {
-        call!(self, Monitoring, [reference, current], |guest, store| {
+        let report = call!(self, Monitoring, [reference, current], |guest, store| {
             guest.call_check(store, parameters, reference.borrow(), current.borrow())
-        })
+        })?;
+        let held = check::monitoring(&report);
+        self.usable(held).map(|()| report)
     }
 
     /// Feedback: what should be done now.
@@ -326,22 +323,5 @@ impl Session {
 
     fn usable<T>(&self, held: Result<T, String>) -> Result<T, CallError> {
         held.map_err(|what| CallError { fault: Fault::BadOutput(what), log: self.usage.log.clone() })
-    }
-}
-
-/// Holds an evaluation to the contract: curves of equal length, a matrix of
-/// labels by labels.
-fn evaluated(report: &Evaluation) -> Result<(), String> {
-    if let Some(curve) = report.curves.iter().find(|curve| curve.x.len() != curve.y.len()) {
-        let (x, y) = (curve.x.len(), curve.y.len());
-        return Err(format!("the curve `{}` has {x} x values and {y} y values", curve.name));
-    }
-    match &report.confusion {
-        Some(matrix) if matrix.counts.len() != matrix.labels.len() * matrix.labels.len() => Err(format!(
-            "the confusion matrix has {} counts for {} labels",
-            matrix.counts.len(),
-            matrix.labels.len()
-        )),
-        _ => Ok(()),
     }
 }

@@ -11,13 +11,14 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::bindings::exports::modelyard::lifecycle::features;
+use crate::budget::Idle;
 use crate::call::{self, Ended};
 use crate::check;
 use crate::error::{CallError, Error, Fault};
 use crate::host::State;
 use crate::kind::Kind;
 use crate::model::{ModelOptions, Stats, Timings, failed, timings};
-use crate::pool::{Idle, Pool, Role, Warm};
+use crate::pool::{Pool, Role, Warm};
 use crate::runtime::{Runtime, Source};
 use crate::types::{Field, InvalidInput, Table};
 
@@ -136,6 +137,11 @@ impl Transformer {
     /// idle for longer; gives the number of instances.
     pub fn evict_idle(&self, now: Instant) -> usize {
         self.pool.evict_idle(now)
+    }
+
+    /// Makes the instances that are to be warm and aren't.
+    pub async fn keep_warm(&self) {
+        self.pool.keep_warm().await;
     }
 
     /// What it holds now.

@@ -11,6 +11,7 @@ use wasmtime::component::Component;
 use wasmtime_wizer::{WasmtimeWizerComponent, Wizer};
 
 use crate::bindings::exports::modelyard::lifecycle::scoring;
+use crate::budget::Budget;
 use crate::call;
 use crate::engine;
 use crate::error::{CallError, Fault};
@@ -146,7 +147,8 @@ async fn load_and_snapshot(runner: &[u8], artifact: &[u8]) -> wasmtime::Result<L
     // memory as one list, which counts as output.
     let limits = Limits { memory_bytes: usize::MAX, output_bytes: usize::MAX, ..Limits::default() };
     let limits = Limits { deadline: std::time::Duration::from_secs(3600), ..limits };
-    let mut store = call::store(&engine, limits, Grants { wasi: true, ..Grants::none() });
+    let mut store =
+        call::store(&engine, &Budget::new(1, u64::MAX), limits, Grants { wasi: true, ..Grants::none() });
     let instance = match pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return Ok(Err(call::fault(&mut store, &error).into())),

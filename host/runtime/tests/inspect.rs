@@ -4,7 +4,7 @@
 mod common;
 
 use common::{core_module, guest, home, home_with};
-use modelyard_runtime::{Capability, Direction, Error, Kind, Misfit, digest};
+use modelyard_runtime::{Capability, Direction, Error, Kind, Misfit, Protocol, digest};
 
 fn misfits(wat: &str) -> Vec<Misfit> {
     let component = wat::parse_str(wat).unwrap();
@@ -158,10 +158,38 @@ fn every_import_that_does_not_fit_is_named() {
         reason("modelyard:lifecycle/log").contains("nearest supported is `modelyard:lifecycle/log@0.1.0`")
     );
     assert!(reason("modelyard:lifecycle/progress").contains("not granted to scoring plugins"));
-    assert!(reason("wasi:http/outgoing-handler").contains("not an interface that the host has"));
+    assert!(
+        reason("wasi:http/outgoing-handler").contains("not granted to scoring plugins, only to functions")
+    );
     assert!(reason("modelyard:lifecycle/tables").contains("`drop-all`"));
     assert!(reason("modelyard:lifecycle/scoring").contains("lacks the function"));
     assert_eq!(found.len(), 6);
+}
+
+#[test]
+fn a_handler_of_wasi_http_is_a_function() {
+    let handler = |version: &str, imports: &str| {
+        let wat = format!(
+            r#"(component {imports} (instance $i) (export "wasi:http/incoming-handler@{version}" (instance $i)))"#
+        );
+        home().runtime.inspect(&wat::parse_str(wat).unwrap())
+    };
+    let found = handler("0.2.3", "").unwrap();
+    assert_eq!((found.kind, found.protocol), (Kind::Function, Some(Protocol::Http)));
+    assert_eq!(found.contract_version, "wasi:http@0.2.3");
+    let outgoing = r#"(import "wasi:http/outgoing-handler@0.2.3" (instance (export "handle" (func))))"#;
+    let found = handler("0.2.0", outgoing).unwrap();
+    assert_eq!(found.capabilities, [Capability::Wasi("wasi:http/outgoing-handler@0.2.3".into())]);
+
+    let refused = |found: Result<modelyard_runtime::Inspection, Error>| match found {
+        Err(Error::Misfit(misfits)) => misfits[0].to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(refused(handler("0.3.0", "")).contains("not of WASI 0.2"));
+    let store = r#"(import "wasi:keyvalue/store@0.2.0" (instance (export "open" (func))))"#;
+    assert!(refused(handler("0.2.0", store)).contains("not an interface that the host has"));
+    let objects = r#"(import "modelyard:lifecycle/progress@0.1.0" (instance (export "cancelled" (func (result bool)))))"#;
+    assert!(refused(handler("0.2.0", objects)).contains("not granted to function plugins"));
 }
 
 #[test]

@@ -227,6 +227,58 @@ async fn an_idle_model_gives_its_place_to_a_busy_one() {
 }
 
 #[tokio::test]
+async fn the_memory_of_the_whole_host_goes_to_whoever_is_called() {
+    // What one instance of the guest holds, after a call that keeps 16 MiB.
+    let probe = home();
+    let model = probe.model(b"\x02", |_| ()).await;
+    model.predict(vec![fp64("keep", &[1.0])]).await.unwrap();
+    let one = probe.runtime.held_bytes();
+    assert!(one > 16 << 20, "{one}");
+
+    let home = home_with(|options| options.memory_budget_bytes = Some(2 * one + one / 2));
+    let models = [
+        home.model(b"\x02", |_| ()).await,
+        home.model(b"\x03", |_| ()).await,
+        home.model(b"\x04", |_| ()).await,
+    ];
+    let idle = || models.each_ref().map(|model| model.stats().idle);
+    for model in &models {
+        model.predict(vec![fp64("keep", &[1.0])]).await.unwrap();
+        assert!(home.runtime.held_bytes() <= 2 * one + one / 2);
+    }
+    assert_eq!(idle(), [0, 1, 1], "the one called longest ago gave its memory");
+    models[1].predict(vec![fp64("x", &[1.0])]).await.unwrap();
+    models[0].predict(vec![fp64("keep", &[1.0])]).await.unwrap();
+    assert_eq!(idle(), [1, 1, 0]);
+    drop(models);
+    assert_eq!(home.runtime.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_host_without_memory_is_busy() {
+    let home = home_with(|options| options.memory_budget_bytes = Some(64 << 10));
+    let model = home.model(b"\x02", |_| ()).await;
+    let fault = model.predict(vec![fp64("x", &[1.0])]).await.unwrap_err().fault;
+    assert!(matches!(fault, Fault::Busy { .. }), "{fault:?}");
+    assert_eq!(home.runtime.held_bytes(), 0);
+}
+
+#[tokio::test]
+async fn as_many_instances_stay_warm_as_were_asked_for() {
+    let home = home();
+    let model = home.model(b"\x02", |options| options.warm = 2).await;
+    model.keep_warm().await;
+    assert_eq!(model.stats().idle, 2);
+    let (_, timings) = model.predict(vec![fp64("x", &[1.0])]).await.unwrap();
+    assert_eq!(timings.instantiate_us, 0);
+    assert_eq!(home.runtime.evict_idle(Instant::now() + Duration::from_secs(3600)), 0);
+    model.predict(vec![fp64("trap", &[1.0])]).await.unwrap_err();
+    assert_eq!(model.stats().idle, 1, "one broke");
+    home.runtime.keep_warm().await;
+    assert_eq!(model.stats().idle, 2);
+}
+
+#[tokio::test]
 async fn a_dropped_call_frees_its_place() {
     let home = home();
     let model = home.model(b"\x02", |options| options.max_concurrency = 1).await;

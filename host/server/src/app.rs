@@ -20,9 +20,10 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{
     api, auth,
     auth::Auth,
-    idempotency, inference, metrics,
+    connections::{self, Connections, Pace, Protocol},
+    functions, idempotency, inference, metrics,
     problem::{Failure, Problem},
-    web,
+    trace, web,
 };
 
 /// Where the server listens and what it takes.
@@ -31,31 +32,84 @@ use crate::{
 pub struct Options {
     /// The address; another than loopback needs an access token.
     pub listen: SocketAddr,
+    /// The address of the inference protocol over gRPC, where it is spoken; the
+    /// same holds for it.
+    pub grpc_listen: Option<SocketAddr>,
     /// The largest request body, in bytes; uploads of rows and components have
     /// limits of their own.
     pub max_body_bytes: usize,
     /// The largest upload of rows or a component, in bytes.
     pub max_upload_bytes: usize,
+    /// How long clients may take, and how many there may be.
+    pub connections: connections::Options,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            grpc_listen: None,
             max_body_bytes: 64 << 20,
             max_upload_bytes: 4 << 30,
+            connections: connections::Options::default(),
         }
     }
 }
 
-/// The whole surface.
+impl Options {
+    /// The first address that others than this machine can reach.
+    fn reachable(&self) -> Option<SocketAddr> {
+        std::iter::once(self.listen).chain(self.grpc_listen).find(|address| !address.ip().is_loopback())
+    }
+}
+
+/// The sockets that a server answers on.
+#[derive(Debug)]
+pub struct Listeners {
+    http: TcpListener,
+    grpc: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds the addresses.
+    pub async fn bind(options: &Options) -> Result<Self> {
+        let bind = async |address: SocketAddr| {
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| Error::invalid(format!("{address} can't be listened on: {error}")))
+        };
+        let http = bind(options.listen).await?;
+        let grpc = match options.grpc_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        Ok(Self { http, grpc })
+    }
+
+    /// Where it answers, HTTP first.
+    pub fn urls(&self) -> Result<Vec<String>> {
+        let url = |scheme: &str, listener: &TcpListener| match listener.local_addr() {
+            Ok(address) => Ok(format!("{scheme}://{address}")),
+            Err(error) => Err(Error::internal(error)),
+        };
+        let grpc = self.grpc.iter().map(|listener| url("grpc", listener));
+        std::iter::once(url("http", &self.http)).chain(grpc).collect()
+    }
+}
+
+/// The whole surface over HTTP.
 pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
-    let auth = Auth::new(platform.clone(), options.listen.ip().is_loopback()).await?;
+    let auth = Auth::new(platform.clone(), options.reachable().is_none()).await?;
+    Ok(http(platform, auth, options))
+}
+
+fn http(platform: Platform, auth: Auth, options: &Options) -> Router {
     let (api, description) = api::routes(options).split_for_parts();
     let reference = SwaggerUi::new("/reference").url("/openapi.json", description);
-    Ok(Router::new()
+    Router::new()
         .merge(api)
         .merge(inference::routes(options.max_body_bytes))
+        .merge(functions::routes())
         .merge(web::routes())
         .route("/metrics", get(metrics::metrics))
         .route("/health", get(health))
@@ -69,8 +123,9 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
         .layer(Extension(auth))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn_with_state(Pace::from(&options.connections), connections::hold))
         .layer(middleware::from_fn(inference::errors))
-        .layer(TraceLayer::new_for_http()))
+        .layer(TraceLayer::new_for_http().make_span_with(trace::Begin).on_response(trace::End))
 }
 
 async fn unknown(uri: Uri) -> Failure {
@@ -96,12 +151,10 @@ async fn ready(State(platform): State<Platform>) -> Response {
     }
 }
 
-/// Binds the address and serves on it: see [`serve_on`].
+/// Binds the addresses and serves on them: see [`serve_on`].
 pub async fn serve(platform: Platform, options: &Options, shutdown: watch::Receiver<bool>) -> Result<()> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|error| Error::invalid(format!("{} can't be listened on: {error}", options.listen)))?;
-    serve_on(platform, listener, options, shutdown, || {}).await
+    let listeners = Listeners::bind(options).await?;
+    serve_on(platform, listeners, options, shutdown, || {}).await
 }
 
 /// Serves until `shutdown` says so, after calling `ready` once; then takes no
@@ -109,36 +162,46 @@ pub async fn serve(platform: Platform, options: &Options, shutdown: watch::Recei
 /// the platform to rest.
 pub async fn serve_on(
     platform: Platform,
-    listener: TcpListener,
+    listeners: Listeners,
     options: &Options,
     shutdown: watch::Receiver<bool>,
     ready: impl FnOnce(),
 ) -> Result<()> {
-    if !options.listen.ip().is_loopback() && platform.governance().tokens().await?.is_empty() {
+    if let Some(address) = options.reachable()
+        && platform.governance().tokens().await?.is_empty()
+    {
         return Err(Error::invalid(format!(
-            "listening on {} needs an access token: make one with `modelyard governance token create NAME --role admin`, \
-             or listen on 127.0.0.1",
-            options.listen
+            "listening on {address} needs an access token: make one with `modelyard governance token create NAME \
+             --role admin`, or listen on 127.0.0.1"
         )));
     }
-    let router = app(platform.clone(), options).await?;
-    let address = listener.local_addr().map_err(Error::internal)?;
-    tracing::info!(%address, "listening");
+    // One for both, so that the first token closes both.
+    let auth = Auth::new(platform.clone(), options.reachable().is_none()).await?;
+    let router = http(platform.clone(), auth.clone(), options);
+    let calls = inference::grpc::routes(platform.clone(), auth, options.max_body_bytes, shutdown.clone());
+    for url in listeners.urls()? {
+        tracing::info!(url, "listening");
+    }
     ready();
     let background = tokio::spawn({
         let (platform, shutdown) = (platform.clone(), shutdown.clone());
         async move { platform.run(shutdown).await }
     });
-    let stop = |mut shutdown: watch::Receiver<bool>| async move {
-        let _ = shutdown.wait_for(|stop| *stop).await;
+    let connections = Connections::new(&options.connections, shutdown.clone());
+    let serving = async {
+        let grpc = async {
+            if let Some(listener) = listeners.grpc {
+                connections.serve(listener, calls, Protocol::Http2).await;
+            }
+        };
+        tokio::join!(connections.serve(listeners.http, router, Protocol::Http1), grpc);
     };
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop(shutdown.clone()));
     let late = async {
-        stop(shutdown).await;
+        connections::stopped(shutdown.clone()).await;
         tokio::time::sleep(Duration::from_secs(10)).await;
     };
     tokio::select! {
-        ended = serving => ended.map_err(Error::internal)?,
+        () = serving => {}
         () = late => tracing::warn!("connections were still open after ten seconds"),
     }
     background.await?;

@@ -2,7 +2,8 @@
 //!
 //! Without tokens in the store, a server bound to loopback takes everybody for
 //! `local`, an admin. With a token in the store, or bound elsewhere, every
-//! request but health, the unsubscribe link and the pages' own files needs one.
+//! request but health, the unsubscribe link, public functions and the pages' own
+//! files needs one. Calls over gRPC have paths too, and are told by them as well.
 
 use std::sync::{
     Arc,
@@ -20,7 +21,7 @@ use modelyard_lifecycle::{
     governance::{Actor, Role},
 };
 
-use crate::problem::Failure;
+use crate::{functions, problem::Failure};
 
 /// Checks requests.
 #[derive(Clone)]
@@ -43,6 +44,27 @@ impl Auth {
         self.needed.store(true, Relaxed);
     }
 
+    /// Who makes a request, if that may be made by them.
+    pub(crate) async fn admit(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Actor, Error> {
+        let public = || functions::name(path).is_some_and(|name| self.platform.functions().is_public(name));
+        if open(path) || public() {
+            return Ok(Actor { name: "anonymous".into(), role: Role::Viewer });
+        }
+        let role = needed(method, path);
+        let actor = self.actor(headers).await?;
+        if actor.role < role {
+            let message =
+                format!("{} has the role {:?}; this needs {role:?} or above", actor.name, actor.role);
+            return Err(Error::new(Code::Forbidden, message));
+        }
+        Ok(actor)
+    }
+
     async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Error> {
         let refused = |what: &str| {
             Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"))
@@ -60,8 +82,21 @@ impl Auth {
     }
 }
 
+/// Where the calls of the inference protocol over gRPC are.
+const GRPC: &str = "/inference.GRPCInferenceService/";
+
 /// The role that a request needs.
 fn needed(method: &Method, path: &str) -> Role {
+    if let Some(call) = path.strip_prefix(GRPC) {
+        return match call {
+            "RepositoryModelLoad" | "RepositoryModelUnload" => Role::Operator,
+            _ => Role::Viewer,
+        };
+    }
+    // Whatever its method, it is a call.
+    if path.starts_with(functions::MOUNT) {
+        return Role::Viewer;
+    }
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     if method == Method::GET || method == Method::HEAD {
         return Role::Viewer;
@@ -69,6 +104,10 @@ fn needed(method: &Method, path: &str) -> Role {
     let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
     if begins(&["/governance/tokens", "/governance/erasures", "/governance/policies", "/clock"]) {
         return Role::Admin;
+    }
+    // Loading and unloading a model is deploying and stopping.
+    if path.starts_with("/v2/repository/models/") {
+        return Role::Operator;
     }
     if begins(&["/v2/", "/feedback/labels", "/ingestion/query", "/schedules/preview", "/plugins/inspect"])
         || (path.starts_with("/functions/") && method == Method::POST)
@@ -86,28 +125,24 @@ fn needed(method: &Method, path: &str) -> Role {
 
 /// Whether a path is open to everybody.
 fn open(path: &str) -> bool {
+    if let Some(call) = path.strip_prefix(GRPC) {
+        return matches!(call, "ServerLive" | "ServerReady" | "ServerMetadata");
+    }
     matches!(path, "/" | "/health" | "/ready" | "/v2" | "/openapi.json" | "/api/v1/subscriptions/unsubscribe")
-        || ["/v2/health/", "/assets/", "/reference"].iter().any(|prefix| path.starts_with(prefix))
+        || ["/v2/health/", "/assets/", "/reference", "/grpc.health.v1.Health/"]
+            .iter()
+            .any(|prefix| path.starts_with(prefix))
 }
 
 /// Lets a request through with its [`Actor`], or answers why not.
 pub(crate) async fn check(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if open(path) {
-        request.extensions_mut().insert(Actor { name: "anonymous".into(), role: Role::Viewer });
-        return next.run(request).await;
+    match auth.admit(request.method(), request.uri().path(), request.headers()).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(error) => Failure(error).into_response(),
     }
-    let role = needed(request.method(), path);
-    let actor = match auth.actor(request.headers()).await {
-        Ok(actor) => actor,
-        Err(error) => return Failure(error).into_response(),
-    };
-    if actor.role < role {
-        let message = format!("{} has the role {:?}; this needs {role:?} or above", actor.name, actor.role);
-        return Failure(Error::new(Code::Forbidden, message)).into_response();
-    }
-    request.extensions_mut().insert(actor);
-    next.run(request).await
 }
 
 /// Who asks, for handlers.
@@ -131,8 +166,15 @@ mod tests {
         let role = |method: Method, path: &str| needed(&method, path);
         assert_eq!(role(Method::GET, "/api/v1/governance/audit"), Role::Viewer);
         assert_eq!(role(Method::POST, "/v2/models/late/infer"), Role::Viewer);
+        assert_eq!(role(Method::POST, "/v2/repository/index"), Role::Viewer);
+        assert_eq!(role(Method::POST, "/v2/repository/models/late/unload"), Role::Operator);
+        assert_eq!(role(Method::POST, &format!("{GRPC}ModelInfer")), Role::Viewer);
+        assert_eq!(role(Method::POST, &format!("{GRPC}RepositoryIndex")), Role::Viewer);
+        assert_eq!(role(Method::POST, &format!("{GRPC}RepositoryModelUnload")), Role::Operator);
         assert_eq!(role(Method::POST, "/api/v1/functions/hello"), Role::Viewer);
         assert_eq!(role(Method::PUT, "/api/v1/functions"), Role::Developer);
+        assert_eq!(role(Method::DELETE, "/api/v1/functions/hello"), Role::Developer);
+        assert_eq!(role(Method::DELETE, "/functions/hello/items/1"), Role::Viewer);
         assert_eq!(role(Method::POST, "/api/v1/plugins"), Role::Developer);
         assert_eq!(role(Method::PUT, "/api/v1/registry/models/late/aliases/challenger"), Role::Developer);
         assert_eq!(role(Method::PUT, "/api/v1/registry/models/late/aliases/champion"), Role::Operator);
@@ -140,5 +182,7 @@ mod tests {
         assert_eq!(role(Method::POST, "/api/v1/governance/tokens"), Role::Admin);
         assert_eq!(role(Method::POST, "/api/v1/clock/advance"), Role::Admin);
         assert!(open("/health") && open("/v2/health/live") && !open("/metrics") && !open("/v2/models/x"));
+        assert!(open("/grpc.health.v1.Health/Check") && open(&format!("{GRPC}ServerLive")));
+        assert!(!open(&format!("{GRPC}ModelReady")) && !open(GRPC));
     }
 }

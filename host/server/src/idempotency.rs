@@ -16,7 +16,7 @@ use modelyard_lifecycle::{Code, Error, Platform, governance::Actor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::problem::Failure;
+use crate::{functions, problem::Failure};
 
 const KEY: &str = "idempotency-key";
 /// The largest request and answer that can be repeated.
@@ -64,8 +64,10 @@ fn refused(code: Code, message: &str) -> Response {
 
 /// Answers a repeated request from the store, and stores the answers of new ones.
 pub(crate) async fn repeat(State(platform): State<Platform>, request: Request, next: Next) -> Response {
+    // What is mounted there reads the header itself, and streams.
+    let mounted = request.uri().path().starts_with(functions::MOUNT);
     let key = match request.headers().get(KEY) {
-        Some(key) if request.method() != Method::GET => key.clone(),
+        Some(key) if request.method() != Method::GET && !mounted => key.clone(),
         _ => return next.run(request).await,
     };
     let actor = request.extensions().get::<Actor>().map(|actor| actor.name.clone()).unwrap_or_default();

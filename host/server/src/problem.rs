@@ -1,5 +1,5 @@
 //! Failures as RFC 9457 problem details: the one table from a failure's code to
-//! its HTTP status.
+//! its HTTP status, and the one to its code over gRPC.
 
 use axum::{
     Json,
@@ -52,6 +52,39 @@ pub fn status(code: Code) -> StatusCode {
     }
 }
 
+/// The code of each over gRPC.
+pub(crate) fn grpc(code: Code) -> tonic::Code {
+    match code {
+        Code::InvalidInput => tonic::Code::InvalidArgument,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::Forbidden | Code::Denied => tonic::Code::PermissionDenied,
+        Code::NotFound => tonic::Code::NotFound,
+        Code::Conflict => tonic::Code::FailedPrecondition,
+        Code::Unsupported => tonic::Code::Unimplemented,
+        // Clients try again what is unavailable, and nothing else.
+        Code::Busy | Code::Unavailable => tonic::Code::Unavailable,
+        Code::TooLarge | Code::Full => tonic::Code::ResourceExhausted,
+        Code::Deadline => tonic::Code::DeadlineExceeded,
+        Code::Cancelled => tonic::Code::Cancelled,
+        Code::PluginFailed | Code::Internal => tonic::Code::Internal,
+    }
+}
+
+/// The code's own name, as answers have it.
+pub(crate) fn name(code: Code) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => "internal".to_owned(),
+    }
+}
+
+/// After how many seconds it may be tried again, at least one.
+pub(crate) fn retry_after(error: &Error) -> Option<u64> {
+    let busy = matches!(error.code, Code::Busy | Code::Unavailable);
+    let after = error.retry_after.or(busy.then(|| std::time::Duration::from_secs(1)))?;
+    Some(after.as_secs().max(1))
+}
+
 /// A failure on its way to the caller.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) Error);
@@ -62,15 +95,6 @@ pub(crate) type Answer<T> = Result<T, Failure>;
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.into())
-    }
-}
-
-impl Failure {
-    /// Seconds for a Retry-After header, at least one.
-    pub(crate) fn retry_after(&self) -> Option<HeaderValue> {
-        let busy = matches!(self.0.code, Code::Busy | Code::Unavailable);
-        let after = self.0.retry_after.or(busy.then(|| std::time::Duration::from_secs(1)))?;
-        HeaderValue::from_str(&after.as_secs().max(1).to_string()).ok()
     }
 }
 
@@ -105,15 +129,13 @@ impl IntoResponse for Failure {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(error = %self.0, "a request failed by our own fault");
         }
-        let retry_after = self.retry_after();
+        let retry_after = retry_after(&self.0);
         let Error { code, message, location, details, .. } = self.0;
-        let code = serde_json::to_value(code).ok();
-        let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("internal");
         let mut response =
-            Problem { location, details, ..Problem::new(status, code, message) }.into_response();
+            Problem { location, details, ..Problem::new(status, &name(code), message) }.into_response();
         let headers = response.headers_mut();
         if let Some(after) = retry_after {
-            headers.insert(header::RETRY_AFTER, after);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,30 +1,34 @@
 //! `modelyard serve`: the one place where the services are put together.
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use modelyard_clock::{Clock, Timestamp};
 use modelyard_lifecycle::Platform;
 use modelyard_runtime::Worker;
-use tokio::{net::TcpListener, signal::unix, sync::watch};
-use tracing_subscriber::EnvFilter;
+use modelyard_server::Listeners;
+use tokio::{signal::unix, sync::watch};
 
 use crate::{
     WORKER,
     config::{self, Config},
     document::Usage,
     output::print,
+    telemetry::{self, LogFormat},
 };
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  modelyard serve --data ./data --ingest-root ./examples\n\nPrints `listening on http://…` when it is ready; RUST_LOG says what it logs."
+    after_help = "Example:\n  modelyard serve --data ./data --ingest-root ./examples\n\nPrints `listening on http://…` when it is ready, and `listening on grpc://…` below it if --grpc is given; RUST_LOG says what it logs."
 )]
 pub(crate) struct Serve {
     /// The address; port 0 takes any that is free. By default 127.0.0.1:8080.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Speak the Open Inference Protocol over gRPC too, at this address: 127.0.0.1:8001; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    grpc: Option<SocketAddr>,
     /// Where everything is kept; by default ./data.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -46,31 +50,26 @@ pub(crate) struct Serve {
     /// Let webhooks call private and loopback addresses.
     #[arg(long)]
     allow_private_webhooks: bool,
+    /// A collector that spans are sent to by OTLP over HTTP.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp: Option<String>,
     /// How the log is written to standard error.
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 impl Serve {
     pub(crate) async fn run(self) -> Result<()> {
         let config = self.configuration()?;
-        log(self.log_format)?;
+        let _telemetry = telemetry::begin(self.log_format, self.otlp.as_deref())?;
+        if let Err(error) = modelyard_server::connections::raise_open_files() {
+            tracing::warn!(%error, "the number of open files stays as it is");
+        }
         // Before anything is opened, so that an early signal ends it as well.
         let shutdown = signals()?;
         let clock = self.simulated_clock.map_or_else(Clock::system, Clock::simulated);
-        let listen = config.server.listen;
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("{listen} can't be listened on"))?;
-        let address = listener.local_addr()?;
+        let listeners = Listeners::bind(&config.server).await?;
+        let urls = listeners.urls()?;
         let mut stop = shutdown.clone();
         let platform = tokio::select! {
             opened = Platform::open(config.platform, clock) => opened?,
@@ -78,9 +77,9 @@ impl Serve {
         };
         let ready = move || {
             // Whoever reads this may have gone; the server goes on.
-            let _ = print(&format!("listening on http://{address}\n"));
+            let _ = print(&urls.iter().map(|url| format!("listening on {url}\n")).collect::<String>());
         };
-        modelyard_server::serve_on(platform, listener, &config.server, shutdown, ready).await?;
+        modelyard_server::serve_on(platform, listeners, &config.server, shutdown, ready).await?;
         Ok(())
     }
 
@@ -93,6 +92,7 @@ impl Serve {
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
+        config.server.grpc_listen = self.grpc.or(config.server.grpc_listen);
         let platform = &mut config.platform;
         if let Some(data) = &self.data {
             platform.data_dir = data.clone();
@@ -112,24 +112,6 @@ impl Serve {
         platform.worker = Worker::Process(program, vec![WORKER.to_owned()]);
         Ok(config)
     }
-}
-
-fn log(format: LogFormat) -> Result<()> {
-    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
-        Ok(directives) if !directives.is_empty() => {
-            EnvFilter::try_new(&directives).map_err(|error| Usage::new(format!("RUST_LOG: {error}")))?
-        }
-        _ => EnvFilter::new("warn,modelyard=info"),
-    };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
 }
 
 /// Becomes true on SIGINT or SIGTERM. A second signal ends the process at once.

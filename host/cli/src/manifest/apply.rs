@@ -92,6 +92,7 @@ async fn step(client: &Client, entry: &Entry) -> Result<Step> {
         Kind::Deployment => resolve(client, &mut whole).await?,
         Kind::Schedule => whole = schedule(whole, &there),
         Kind::Subscription => whole = subscription(whole, &there),
+        Kind::Function => whole = function(whole, &there),
         _ => {}
     }
     let fields = difference::fields(&whole, &there);
@@ -182,6 +183,19 @@ fn subscription(mut whole: Value, there: &Value) -> Value {
                 if let Some(shown) = hidden.and_then(|hidden| hidden.get(name)) {
                     *value = shown.clone();
                 }
+            }
+        }
+    }
+    whole
+}
+
+/// The values of secrets are not shown again, so only their names can be compared.
+fn function(mut whole: Value, there: &Value) -> Value {
+    let shown = there.get("secrets").and_then(Value::as_object);
+    if let Some(Value::Object(secrets)) = whole.get_mut("secrets") {
+        for (name, value) in secrets {
+            if let Some(shown) = shown.and_then(|shown| shown.get(name)) {
+                *value = shown.clone();
             }
         }
     }

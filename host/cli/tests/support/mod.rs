@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod tools;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -11,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -29,10 +31,14 @@ use tokio::{
     net::TcpStream,
 };
 
+const BINARY: &str = env!("CARGO_BIN_EXE_modelyard");
+
 /// `modelyard serve` with a data directory that outlives it.
 pub struct Yard {
     child: Child,
     pub url: String,
+    /// Where it speaks gRPC, if an argument asks for that.
+    pub grpc: Option<String>,
     pub data: PathBuf,
     pub client: reqwest::Client,
     arguments: Vec<String>,
@@ -40,19 +46,15 @@ pub struct Yard {
 }
 
 /// A data directory with the data set `points` and a model, deployed as
-/// `side`: made once, copied for each test.
-fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    TEMPLATE
-        .get_or_init(|| {
-            let kept = tempfile::tempdir().unwrap();
-            // A runtime of its own: the caller's is busy here.
-            let path = kept.path().to_owned();
-            let made = move || tokio::runtime::Runtime::new().unwrap().block_on(make(path));
-            std::thread::spawn(made).join().unwrap();
-            kept
-        })
-        .path()
+/// `side`: made once for each build of the binary, copied for each test.
+fn template() -> PathBuf {
+    let made_of = (fs::metadata(BINARY).unwrap().modified().unwrap(), include_str!("mod.rs"));
+    tools::once("template", made_of, |place| {
+        // A runtime of its own: the caller's is busy here.
+        let path = place.to_owned();
+        let made = move || tokio::runtime::Runtime::new().unwrap().block_on(make(path));
+        std::thread::spawn(made).join().unwrap();
+    })
 }
 
 async fn make(path: PathBuf) {
@@ -126,6 +128,12 @@ impl Yard {
         Self::spawn(data, home, arguments)
     }
 
+    /// A server that has nothing.
+    pub fn empty(arguments: &[&str]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        Self::spawn(home.path().join("data"), home, arguments)
+    }
+
     /// A server on a copy of the template at a place that is there already.
     pub fn start_at(data: &Path, arguments: &[&str]) -> Self {
         copy(data);
@@ -136,13 +144,20 @@ impl Yard {
         let place = home.path().display().to_string();
         let arguments: Vec<String> =
             arguments.iter().map(|argument| argument.replace("{home}", &place)).collect();
-        let (child, url) = begin(&data, home.path(), &arguments);
-        Self { child, url, data, client: reqwest::Client::new(), arguments, home }
+        let (child, url, grpc) = begin(&data, home.path(), &arguments);
+        Self { child, url, grpc, data, client: reqwest::Client::new(), arguments, home }
     }
 
     /// Where the test keeps its own files.
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// The server's resident memory.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     pub fn log(&self) -> String {
@@ -164,7 +179,7 @@ impl Yard {
     }
 
     pub fn restart(&mut self) {
-        (self.child, self.url) = begin(&self.data, self.home.path(), &self.arguments);
+        (self.child, self.url, self.grpc) = begin(&self.data, self.home.path(), &self.arguments);
         self.client = reqwest::Client::new();
     }
 
@@ -272,8 +287,8 @@ fn copy(data: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(data).status().unwrap().success());
 }
 
-fn begin(data: &Path, home: &Path, arguments: &[String]) -> (Child, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+fn begin(data: &Path, home: &Path, arguments: &[String]) -> (Child, String, Option<String>) {
+    let mut command = Command::new(BINARY);
     for name in ["MODELYARD_SERVER", "MODELYARD_TOKEN", "MODELYARD_SMTP", "RUST_LOG"] {
         command.env_remove(name);
     }
@@ -286,11 +301,15 @@ fn begin(data: &Path, home: &Path, arguments: &[String]) -> (Child, String) {
         .stderr(log)
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let told = || fs::read_to_string(home.join("log")).unwrap();
-    let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}: {}", told()));
-    (child, url.to_owned())
+    let mut url = || {
+        let line = lines.next().transpose().unwrap().unwrap_or_default();
+        line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}: {}", told())).to_owned()
+    };
+    let http = url();
+    let grpc = arguments.iter().any(|argument| argument == "--grpc").then(url);
+    (child, http, grpc)
 }
 
 /// A column of numbers as a tensor.

@@ -6,16 +6,25 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use modelyard_runtime::{
+    Timings,
+    types::{Tensor, TensorSpec},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    DeploymentSpec, Predictor,
+    Chain, DeploymentSpec, Limits, Parts, Predictor,
+    batch::{Batcher, Score, is_by_row},
+    chain::{Steps, sum},
     meter::{Distribution, Meter},
+    predictor::Predicted,
 };
+use crate::{Platform, Result, registry::Version};
 
 /// All endpoints; swapped whole on change.
 #[derive(Default)]
@@ -51,6 +60,7 @@ impl Endpoints {
 /// One deployment as the hot path sees it.
 pub(crate) struct Endpoint {
     pub(crate) spec: DeploymentSpec,
+    pub(crate) chain: Chain,
     pub(crate) routes: Vec<Target>,
     pub(crate) shadow: Option<Arc<Target>>,
     /// Survives a change of routes.
@@ -62,11 +72,31 @@ pub(crate) struct Target {
     pub(crate) version: u32,
     pub(crate) weight: u32,
     pub(crate) predictor: Predictor,
+    /// None where calls can't be put together.
+    batcher: Option<Batcher<Predictor>>,
+    before: Steps,
+    after: Steps,
+    /// What the caller may send.
+    inputs: Vec<String>,
+    /// What of it, and of what steps make of it, the steps after the model take.
+    kept: Vec<String>,
     pub(crate) lookups: Vec<Lookup>,
     /// Taken out by its errors, until the change is recorded.
     pub(crate) out: AtomicBool,
     pub(crate) calls: AtomicU64,
     pub(crate) errors: AtomicU64,
+}
+
+/// A call between the steps before the model and the model.
+pub(crate) struct Prepared {
+    pub(crate) inputs: Vec<Tensor>,
+    /// For the steps after the model.
+    pub(crate) kept: Vec<Tensor>,
+    pub(crate) timings: Timings,
+}
+
+fn names(specs: Vec<TensorSpec>) -> Vec<String> {
+    specs.into_iter().map(|spec| spec.name).collect()
 }
 
 /// A view whose values may be looked up for inputs that a caller leaves out.
@@ -81,20 +111,101 @@ pub(crate) struct Lookup {
 }
 
 impl Target {
-    pub(crate) fn new(version: u32, weight: u32, predictor: Predictor, lookups: Vec<Lookup>) -> Self {
-        Self {
-            version,
+    pub(crate) async fn new(
+        platform: &Platform,
+        version: &Version,
+        weight: u32,
+        limits: &Limits,
+        chain: &Chain,
+        lookups: Vec<Lookup>,
+    ) -> Result<Self> {
+        chain.check(&version.inputs)?;
+        let parts = Parts {
+            component: version.component,
+            features: version.features.as_ref(),
+            columns: &version.columns,
+            signature: &version.signature,
+        };
+        let predictor = Predictor::new(platform, parts, limits).await?;
+        let batcher = (limits.batching && is_by_row(predictor.signature())).then(|| {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            let patience = Duration::from_millis(limits.deadline_ms);
+            Batcher::new(predictor.clone(), cores, limits.queue as usize, patience)
+        });
+        let options = limits.options();
+        Ok(Self {
+            version: version.version,
             weight,
             predictor,
+            batcher,
+            before: Steps::new(platform, "before", &chain.before, &options).await?,
+            after: Steps::new(platform, "after", &chain.after, &options).await?,
+            inputs: names(chain.around(&version.inputs).inputs),
+            kept: chain.kept(&version.inputs),
             lookups,
             out: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+        })
+    }
+
+    /// The names of what a caller may send, but for the keys of views.
+    pub(crate) fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    /// Makes the instances that are to be warm.
+    pub(crate) async fn keep_warm(&self) {
+        self.before.keep_warm().await;
+        self.predictor.keep_warm().await;
+        self.after.keep_warm().await;
+    }
+
+    /// What the steps before the model make of a caller's inputs.
+    pub(crate) async fn prepare(&self, inputs: Vec<Tensor>) -> Result<Prepared> {
+        let Predicted { outputs: inputs, timings } = self.before.run(inputs, &[]).await?;
+        let mut kept = Vec::new();
+        self.keep(&inputs, &mut kept);
+        Ok(Prepared { inputs, kept, timings })
+    }
+
+    /// Adds to `kept` what the steps after the model take and isn't there.
+    pub(crate) fn keep(&self, tensors: &[Tensor], kept: &mut Vec<Tensor>) {
+        for name in &self.kept {
+            let of_name = |tensor: &&Tensor| tensor.name == *name;
+            if kept.iter().find(of_name).is_none() {
+                kept.extend(tensors.iter().find(of_name).cloned());
+            }
         }
+    }
+
+    /// Answers a call of so many rows.
+    pub(crate) async fn predict(&self, inputs: Vec<Tensor>, rows: u32) -> Result<Predicted> {
+        match &self.batcher {
+            Some(batcher) => batcher.call(inputs, rows as usize).await,
+            None => self.predictor.predict_tensors(inputs).await,
+        }
+    }
+
+    /// What the steps after the model make of its answer.
+    pub(crate) async fn finish(&self, predicted: Predicted, kept: &[Tensor]) -> Result<Predicted> {
+        let finished = self.after.run(predicted.outputs, kept).await?;
+        Ok(Predicted { timings: sum(predicted.timings, finished.timings), ..finished })
+    }
+}
+
+impl Score for Predictor {
+    async fn score(&self, inputs: Vec<Tensor>) -> Result<Predicted> {
+        self.predict_tensors(inputs).await
     }
 }
 
 impl Endpoint {
+    /// Every version that is called: the routes and the shadow.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.routes.iter().chain(self.shadow.as_deref())
+    }
+
     /// The route for a call: by weight, the same one for the same sticky key.
     pub(crate) fn pick(&self, sticky: Option<&str>) -> Option<&Target> {
         let open = || self.routes.iter().filter(|route| !route.out.load(Relaxed) && route.weight > 0);
@@ -140,6 +251,7 @@ impl Endpoint {
             queue: self.meter.queue.read(),
             instantiate: self.meter.instantiate.read(),
             compute: self.meter.compute.read(),
+            encode: self.meter.encode.read(),
         }
     }
 }
@@ -178,6 +290,8 @@ pub struct EndpointStats {
     pub queue: Distribution,
     /// How long their instances took to make; 0 for warm ones.
     pub instantiate: Distribution,
-    /// How long they were in features and model.
+    /// How long they were in steps, features and model.
     pub compute: Distribution,
+    /// How long it took to write their answers out.
+    pub encode: Distribution,
 }

@@ -13,15 +13,18 @@ use modelyard_runtime::{
 };
 use modelyard_tables::{Column, Prediction, Value, Values};
 use serde::Serialize;
+use tracing::{Instrument as _, field::Empty};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Deployments, SHADOW,
-    endpoint::{Endpoint, Target},
+    chain::sum,
+    endpoint::{Endpoint, Prepared, Target},
+    meter::micros,
     predictor::Predicted,
 };
-use crate::{Code, Error, Platform, Result, columns, governance::Actor};
+use crate::{Code, Error, Platform, Result, SPANS, columns, governance::Actor};
 
 /// What a caller asks.
 #[derive(Clone, Debug, Default)]
@@ -80,27 +83,53 @@ impl Deployments<'_> {
             None => Error::new(Code::Unavailable, format!("the deployment {name:?} has no open route")),
         })?;
         refuse_unknown(target, &request.inputs)?;
+        let prepared = target.prepare(request.inputs).await;
+        let Prepared { inputs, mut kept, timings: prepared } =
+            prepared.inspect_err(|error| count_failure(&endpoint, error))?;
         // Both look up at one moment, each what it takes itself.
         let now = self.0.clock.now();
         let shadowed = endpoint.shadow.as_ref().map(|shadow| {
-            let inputs = self.complete(shadow, request.inputs.clone(), rows, now);
-            (shadow.clone(), inputs)
+            let inputs = self.complete(shadow, inputs.clone(), rows, now);
+            let mut kept = kept.clone();
+            shadow.keep(&inputs, &mut kept);
+            (shadow.clone(), inputs, kept)
         });
-        let inputs = self.complete(target, request.inputs, rows, now);
+        let inputs = self.complete(target, inputs, rows, now);
+        target.keep(&inputs, &mut kept);
         let features = logged(&inputs);
-        let outcome = target.predictor.predict_tensors(inputs).await;
+        let span = tracing::debug_span!(
+            target: SPANS,
+            "predict",
+            deployment = name,
+            model = endpoint.spec.model,
+            version = target.version,
+            rows,
+            prediction_id = Empty,
+            queue_us = Empty,
+            instantiate_us = Empty,
+            compute_us = Empty,
+        );
+        let answered = async { target.finish(target.predict(inputs, rows).await?, &kept).await };
+        let outcome = answered.instrument(span.clone()).await;
         target.calls.fetch_add(1, Relaxed);
         let predicted = match outcome {
             Ok(predicted) => predicted,
             Err(error) => {
-                self.count_failure(&endpoint, target, &error);
+                self.judge(&endpoint, target, &error);
                 return Err(error);
             }
         };
-        let latency_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let timings = predicted.timings;
+        let latency_us = micros(started.elapsed());
+        let timings = sum(prepared, predicted.timings);
         endpoint.meter.answered(u64::from(rows), latency_us, &timings);
         let id = Uuid::now_v7();
+        if !span.is_disabled() {
+            span.record("prediction_id", tracing::field::display(id));
+            span.record("queue_us", timings.queue_us);
+            span.record("instantiate_us", timings.instantiate_us);
+            span.record("compute_us", timings.compute_us);
+        }
+        drop(span);
         let entities = request.entity.map(|entity| vec![Some(entity); rows as usize]).unwrap_or_default();
         let prediction = prediction(
             self.0,
@@ -115,8 +144,8 @@ impl Deployments<'_> {
         );
         let prediction = Prediction { entities, ..prediction };
         self.0.tables.predictions().record(&prediction).await?;
-        if let Some((shadow, inputs)) = shadowed {
-            self.call_shadow(endpoint.clone(), shadow, inputs, prediction);
+        if let Some((shadow, inputs, kept)) = shadowed {
+            self.call_shadow(endpoint.clone(), shadow, inputs, kept, prediction);
         }
         Ok(Answer {
             prediction_id: id,
@@ -132,15 +161,18 @@ impl Deployments<'_> {
         })
     }
 
-    fn count_failure(&self, endpoint: &Arc<Endpoint>, target: &Target, error: &Error) {
-        match error.code {
-            // The caller's own mistakes say nothing about the version.
-            Code::InvalidInput | Code::Unsupported => return,
-            Code::Busy => {
-                endpoint.meter.rejected();
-                return;
-            }
-            _ => endpoint.meter.failed(),
+    /// Counts how long it took to write an answer out.
+    pub fn encoded(&self, name: &str, took: Duration) {
+        if let Some(endpoint) = self.0.endpoints.get(name) {
+            endpoint.meter.encode.record(micros(took));
+        }
+    }
+
+    /// Counts a failure of a version; a canary that has too many steps back.
+    fn judge(&self, endpoint: &Arc<Endpoint>, target: &Target, error: &Error) {
+        count_failure(endpoint, error);
+        if !is_its_fault(error) {
+            return;
         }
         let errors = target.errors.fetch_add(1, Relaxed) + 1;
         let calls = target.calls.load(Relaxed);
@@ -172,6 +204,7 @@ impl Deployments<'_> {
             inputs.extend(added);
         }
         inputs.retain(|tensor| names.contains(&tensor.name.as_str()));
+        target.predictor.reshape(&mut inputs);
         inputs
     }
 
@@ -231,15 +264,24 @@ impl Deployments<'_> {
 
     /// Calls the shadow beside; its answer is only recorded, under the same id,
     /// so that the same labels judge it.
-    fn call_shadow(&self, endpoint: Arc<Endpoint>, shadow: Arc<Target>, inputs: Vec<Tensor>, of: Prediction) {
+    fn call_shadow(
+        &self,
+        endpoint: Arc<Endpoint>,
+        shadow: Arc<Target>,
+        inputs: Vec<Tensor>,
+        kept: Vec<Tensor>,
+        of: Prediction,
+    ) {
         let platform = self.0.clone();
         tokio::spawn(async move {
             let started = Instant::now();
             shadow.calls.fetch_add(1, Relaxed);
             let features = logged(&inputs);
-            match shadow.predictor.predict_tensors(inputs).await {
+            let answered =
+                async { shadow.finish(shadow.predictor.predict_tensors(inputs).await?, &kept).await };
+            match answered.await {
                 Ok(predicted) => {
-                    let latency = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    let latency = micros(started.elapsed());
                     let name = format!("{}{SHADOW}", endpoint.spec.name);
                     let mut prediction = prediction(
                         &platform, of.id, &name, &endpoint, &shadow, of.rows, features, &predicted, latency,
@@ -258,12 +300,26 @@ impl Deployments<'_> {
     }
 }
 
+/// The caller's own mistakes say nothing about what was called, nor does a full
+/// queue.
+fn is_its_fault(error: &Error) -> bool {
+    !matches!(error.code, Code::InvalidInput | Code::Unsupported | Code::Busy)
+}
+
+fn count_failure(endpoint: &Endpoint, error: &Error) {
+    if error.code == Code::Busy {
+        endpoint.meter.rejected();
+    } else if is_its_fault(error) {
+        endpoint.meter.failed();
+    }
+}
+
 /// An input that neither the model nor a joined view takes is the caller's mistake.
 fn refuse_unknown(target: &Target, inputs: &[Tensor]) -> Result<()> {
-    let names = target.predictor.inputs();
+    let names = target.inputs();
     let key =
         |name: &str| target.lookups.iter().flat_map(|lookup| &lookup.key_columns).any(|key| key == name);
-    let known = |tensor: &&Tensor| names.contains(&tensor.name.as_str()) || key(&tensor.name);
+    let known = |tensor: &&Tensor| names.contains(&tensor.name) || key(&tensor.name);
     let Some(unknown) = inputs.iter().find(|tensor| !known(tensor)) else { return Ok(()) };
     let mut error =
         Error::invalid(format!("no input is named {:?}; the inputs are {}", unknown.name, names.join(", ")));

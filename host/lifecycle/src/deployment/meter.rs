@@ -1,6 +1,9 @@
 //! What a deployment's calls took, counted without a lock.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use modelyard_runtime::Timings;
 use serde::Serialize;
@@ -21,14 +24,14 @@ pub struct Distribution {
 }
 
 /// A [`Distribution`] that is being counted.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Histogram {
     sum_us: AtomicU64,
     buckets: [AtomicU64; 13],
 }
 
 impl Histogram {
-    fn record(&self, us: u64) {
+    pub(crate) fn record(&self, us: u64) {
         self.sum_us.fetch_add(us, Relaxed);
         let bucket = BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(BOUNDS_US.len());
         if let Some(bucket) = self.buckets.get(bucket) {
@@ -44,9 +47,14 @@ impl Histogram {
     }
 }
 
+/// Microseconds of a duration.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Counters of one deployment: since the process began, and since they were
 /// last written to its usage.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
     pub(crate) total_calls: AtomicU64,
     pub(crate) total_errors: AtomicU64,
@@ -54,6 +62,7 @@ pub(crate) struct Meter {
     pub(crate) queue: Histogram,
     pub(crate) instantiate: Histogram,
     pub(crate) compute: Histogram,
+    pub(crate) encode: Histogram,
     pub(crate) calls: AtomicU64,
     pub(crate) errors: AtomicU64,
     pub(crate) rejected: AtomicU64,
@@ -65,13 +74,18 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn answered(&self, rows: u64, total_us: u64, timings: &Timings) {
-        self.total_calls.fetch_add(1, Relaxed);
         self.total.record(total_us);
         self.queue.record(timings.queue_us);
         self.instantiate.record(timings.instantiate_us);
         self.compute.record(timings.compute_us);
-        self.calls.fetch_add(1, Relaxed);
         self.rows.fetch_add(rows, Relaxed);
+        self.called(total_us, timings);
+    }
+
+    /// A call that came to no answer, with what it used nevertheless.
+    pub(crate) fn called(&self, total_us: u64, timings: &Timings) {
+        self.total_calls.fetch_add(1, Relaxed);
+        self.calls.fetch_add(1, Relaxed);
         self.latency_us.fetch_add(total_us, Relaxed);
         self.cpu_us.fetch_add(timings.cpu_us, Relaxed);
         self.memory_byte_us.fetch_add(timings.memory_bytes.saturating_mul(total_us), Relaxed);
@@ -79,8 +93,13 @@ impl Meter {
 
     pub(crate) fn failed(&self) {
         self.total_calls.fetch_add(1, Relaxed);
-        self.total_errors.fetch_add(1, Relaxed);
         self.calls.fetch_add(1, Relaxed);
+        self.erred();
+    }
+
+    /// A call that was counted has failed.
+    pub(crate) fn erred(&self) {
+        self.total_errors.fetch_add(1, Relaxed);
         self.errors.fetch_add(1, Relaxed);
     }
 

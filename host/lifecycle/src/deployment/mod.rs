@@ -4,6 +4,8 @@
 //! that is swapped whole on change; it takes no lock that models share and asks
 //! no database. Everything else here is the cold path around it.
 
+mod batch;
+mod chain;
 mod endpoint;
 mod infer;
 mod meter;
@@ -15,10 +17,12 @@ pub use endpoint::{EndpointStats, RouteStats};
 pub use infer::{Answer, Request, Spent};
 pub use meter::{BOUNDS_US, Distribution};
 pub use records::{
-    Canary, Deployment, DeploymentSpec, DeploymentStatus, Limits, Revision, Route, revision_id,
+    Canary, Chain, Deployment, DeploymentSpec, DeploymentStatus, Limits, Link, Revision, Route, Step,
+    revision_id,
 };
 
 pub(crate) use endpoint::Endpoints;
+pub(crate) use meter::Meter;
 pub(crate) use predictor::{Parts, Predictor};
 pub(crate) use revisions::number;
 

@@ -3,17 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use modelyard_blobs::{Blobs, Digest};
+use modelyard_blobs::Digest;
 use modelyard_runtime::{
-    Fetch, Model, ModelOptions, Source, Timings, Transformer,
+    Model, ModelOptions, Timings, Transformer,
     types::{Field, Signature, Table, Tensor},
 };
 use modelyard_tables::Schema;
+use tracing::Instrument as _;
 
-use super::Limits;
-use crate::{Error, Platform, Result, columns, features::Fitted, tensors};
+use super::{Limits, chain::sum};
+use crate::{Error, Platform, Result, SPANS, columns, features::Fitted, tensors};
 
 /// Features and model, warm. Cheap to clone.
 #[derive(Clone)]
@@ -39,30 +38,28 @@ pub(crate) struct Predicted {
     pub(crate) timings: Timings,
 }
 
-struct FromBlobs(Blobs);
-
-#[async_trait]
-impl Fetch for FromBlobs {
-    async fn fetch(&self, digest: &str) -> Result<Bytes, String> {
-        let digest: Digest = digest.parse().map_err(|error| format!("{error}"))?;
-        self.0.get(&digest).await.map_err(|error| error.to_string())
+impl Limits {
+    /// How the runtime is to keep each of a deployment's components.
+    pub(super) fn options(&self) -> ModelOptions {
+        ModelOptions {
+            reuse: self.reuse,
+            max_concurrency: self.concurrency,
+            queue: self.queue,
+            deadline: Duration::from_millis(self.deadline_ms),
+            memory_bytes: usize::try_from(self.memory_bytes).unwrap_or(usize::MAX),
+            warm: self.warm,
+            idle_after: Duration::from_secs(self.idle_seconds),
+            unmap_after: Duration::from_secs(self.idle_seconds.saturating_mul(10)),
+            wasi: true,
+            ..ModelOptions::default()
+        }
     }
 }
 
 impl Predictor {
     pub(crate) async fn new(platform: &Platform, parts: Parts<'_>, limits: &Limits) -> Result<Self> {
-        let source = || Source::Fetch(Arc::new(FromBlobs(platform.blobs.clone())));
-        let options = ModelOptions {
-            reuse: limits.reuse,
-            max_concurrency: limits.concurrency,
-            queue: limits.queue,
-            deadline: Duration::from_millis(limits.deadline_ms),
-            memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
-            idle_after: Duration::from_secs(limits.idle_seconds),
-            unmap_after: Duration::from_secs(limits.idle_seconds.saturating_mul(10)),
-            wasi: true,
-            ..ModelOptions::default()
-        };
+        let source = || platform.plugins().source();
+        let options = limits.options();
         let signature = Some(parts.signature.clone());
         let model = platform
             .runtime
@@ -84,6 +81,14 @@ impl Predictor {
         })
     }
 
+    /// Makes the instances that are to be warm.
+    pub(crate) async fn keep_warm(&self) {
+        self.model.keep_warm().await;
+        if let Some(features) = &self.features {
+            features.keep_warm().await;
+        }
+    }
+
     /// The names of the inputs: the raw columns where there are features, the
     /// model's own tensors else.
     pub(crate) fn inputs(&self) -> Vec<&str> {
@@ -102,6 +107,14 @@ impl Predictor {
         }
     }
 
+    /// The caller's tensors of the rank that the model takes; the features take
+    /// either.
+    pub(crate) fn reshape(&self, inputs: &mut [Tensor]) {
+        if self.features.is_none() {
+            tensors::reshape(inputs, &self.signature.inputs);
+        }
+    }
+
     /// The columns that go in.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
@@ -117,7 +130,8 @@ impl Predictor {
         let (inputs, before) = match &self.features {
             None => (tensors::from_table(rows, &self.signature.inputs)?, Timings::default()),
             Some(features) => {
-                let (table, timings) = features.transform(rows).await?;
+                let span = tracing::debug_span!(target: SPANS, "features");
+                let (table, timings) = features.transform(rows).instrument(span).await?;
                 (tensors::from_table(table, &self.signature.inputs)?, timings)
             }
         };
@@ -134,14 +148,8 @@ impl Predictor {
     }
 
     async fn score(&self, inputs: Vec<Tensor>, before: Timings) -> Result<Predicted> {
-        let (outputs, timings) = self.model.predict(inputs).await.map_err(Error::from)?;
-        let timings = Timings {
-            queue_us: before.queue_us + timings.queue_us,
-            instantiate_us: before.instantiate_us + timings.instantiate_us,
-            compute_us: before.compute_us + timings.compute_us,
-            cpu_us: before.cpu_us + timings.cpu_us,
-            memory_bytes: before.memory_bytes + timings.memory_bytes,
-        };
-        Ok(Predicted { outputs, timings })
+        let span = tracing::debug_span!(target: SPANS, "model");
+        let (outputs, timings) = self.model.predict(inputs).instrument(span).await.map_err(Error::from)?;
+        Ok(Predicted { outputs, timings: sum(before, timings) })
     }
 }

@@ -1,8 +1,11 @@
 //! What deployment records: deployments and their revisions.
 
+use modelyard_blobs::Digest;
 use modelyard_catalog::{Index, Record};
 use modelyard_clock::Timestamp;
+use modelyard_runtime::types::Signature;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A version and its share of the traffic.
@@ -59,8 +62,14 @@ pub struct Limits {
     /// Calls that one instance answers before it is thrown away; 0: a fresh
     /// instance for each call.
     pub reuse: u32,
-    /// Seconds without a call after which instances are dropped.
+    /// Instances that are kept however long they are idle, unless the host's
+    /// memory is used up.
+    pub warm: u32,
+    /// Seconds without a call after which the other instances are dropped.
     pub idle_seconds: u64,
+    /// Whether small calls that find no core free may be answered together,
+    /// where that is measured to be quicker.
+    pub batching: bool,
     /// The most rows in one call.
     pub max_rows: u32,
 }
@@ -73,7 +82,9 @@ impl Default for Limits {
             deadline_ms: 1_000,
             memory_bytes: 256 << 20,
             reuse: 10_000,
+            warm: 0,
             idle_seconds: 60,
+            batching: true,
             max_rows: 100_000,
         }
     }
@@ -96,6 +107,47 @@ impl Default for Canary {
     }
 }
 
+/// A component that works before a model, or after it: a scoring plugin, whose
+/// parameters are loaded as a model's artifact is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The scoring plugin.
+    pub plugin: String,
+    /// Its parameters, as its own JSON Schema says; `load` gets them as text.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+}
+
+/// A step as it runs, fixed when it was deployed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Link {
+    /// The scoring plugin.
+    pub plugin: String,
+    /// The plugin's component.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// Its parameters.
+    #[schema(value_type = Object)]
+    pub parameters: Value,
+    /// The self-contained component: plugin and parameters.
+    #[schema(value_type = String)]
+    pub component: Digest,
+    /// What it takes and gives.
+    #[schema(value_type = Object)]
+    pub signature: Signature,
+}
+
+/// The steps of a deployment as they run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Chain {
+    /// Before the model.
+    pub before: Vec<Link>,
+    /// After the model.
+    pub after: Vec<Link>,
+}
+
 /// A model behind an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +161,12 @@ pub struct DeploymentSpec {
     /// A version that is called beside, its answer only recorded.
     #[serde(default)]
     pub shadow: Option<String>,
+    /// What works on a call's inputs before the model, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Step>,
+    /// What works on the model's outputs, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Step>,
     /// What it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -133,6 +191,9 @@ pub struct Deployment {
     /// What was asked for, versions as numbers.
     #[serde(flatten)]
     pub spec: DeploymentSpec,
+    /// The steps before and after the model as they run.
+    #[serde(default)]
+    pub chain: Chain,
     /// How it stands.
     pub status: DeploymentStatus,
     /// The number of its latest revision.
@@ -162,6 +223,9 @@ pub struct Revision {
     pub model: String,
     /// What was asked for, versions as numbers.
     pub spec: DeploymentSpec,
+    /// The steps before and after the model as they ran.
+    #[serde(default)]
+    pub chain: Chain,
     /// From when it served.
     pub from: Timestamp,
     /// Until when; none: still.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use modelyard_catalog::{Order, Page, Query, Ref};
 use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
+use modelyard_runtime::types::Signature;
 use serde_json::json;
 
 use super::{
-    Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Predictor, Revision, Route,
+    Chain, Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Revision, Route,
     endpoint::{Endpoint, Lookup, Target},
-    predictor::Parts,
     revision_id,
 };
 use crate::{
@@ -27,8 +27,11 @@ impl Deployments<'_> {
     pub async fn deploy(&self, actor: &Actor, spec: DeploymentSpec, reason: &str) -> Result<Deployment> {
         let spec = self.resolved(spec).await?;
         let before = self.find(&spec.name).await?;
+        let known = before.as_ref().map(|before| before.chain.clone()).unwrap_or_default();
+        let chain = self.linked(&spec.before, &spec.after, &known).await?;
         if let Some(before) = &before {
-            if before.spec == spec && before.status == DeploymentStatus::Live {
+            let same = before.spec == spec && before.chain == chain;
+            if same && before.status == DeploymentStatus::Live {
                 return Ok(before.clone());
             }
             if before.spec.model != spec.model {
@@ -50,7 +53,10 @@ impl Deployments<'_> {
                 self.0.governance().require(actor, "deploy", &spec.model, number(&route.version)?).await?;
             }
         }
-        let endpoint = self.endpoint(&spec).await?;
+        let endpoint = self.endpoint(&spec, &chain).await?;
+        for target in endpoint.targets() {
+            target.keep_warm().await;
+        }
         self.switch(actor, endpoint, before, reason).await
     }
 
@@ -62,11 +68,12 @@ impl Deployments<'_> {
         before: Option<Deployment>,
         reason: &str,
     ) -> Result<Deployment> {
-        let spec = endpoint.spec.clone();
+        let (spec, chain) = (endpoint.spec.clone(), endpoint.chain.clone());
         let now = self.0.clock.now();
         let revision = before.as_ref().map_or(0, |before| before.revision) + 1;
         let deployment = Deployment {
             spec: spec.clone(),
+            chain: chain.clone(),
             status: DeploymentStatus::Live,
             revision,
             created_at: before.as_ref().map_or(now, |before| before.created_at),
@@ -84,6 +91,9 @@ impl Deployments<'_> {
             change =
                 change.from_edge("serves", Ref::to::<Version>(format!("{}@{}", spec.model, route.version)));
         }
+        for link in chain.before.iter().chain(&chain.after) {
+            change = change.from_edge("runs", Ref::new("component", link.component.to_string()));
+        }
         let routes: Vec<_> =
             spec.routes.iter().map(|route| format!("v{} {}", route.version, route.weight)).collect();
         let event = Event::new(
@@ -100,6 +110,7 @@ impl Deployments<'_> {
             revision,
             model: spec.model.clone(),
             spec,
+            chain,
             from: now,
             to: None,
             by: actor.name.clone(),
@@ -110,29 +121,28 @@ impl Deployments<'_> {
         Ok(deployment)
     }
 
-    async fn endpoint(&self, spec: &DeploymentSpec) -> Result<Endpoint> {
+    async fn endpoint(&self, spec: &DeploymentSpec, chain: &Chain) -> Result<Endpoint> {
         let mut routes = Vec::new();
         for route in &spec.routes {
-            routes.push(self.target(spec, &route.version, route.weight).await?);
+            routes.push(self.target(spec, chain, &route.version, route.weight).await?);
         }
         let shadow = match &spec.shadow {
-            Some(version) => Some(Arc::new(self.target(spec, version, 0).await?)),
+            Some(version) => Some(Arc::new(self.target(spec, chain, version, 0).await?)),
             None => None,
         };
         let meter =
             self.0.endpoints.get(&spec.name).map(|endpoint| endpoint.meter.clone()).unwrap_or_default();
-        Ok(Endpoint { spec: spec.clone(), routes, shadow, meter })
+        Ok(Endpoint { spec: spec.clone(), chain: chain.clone(), routes, shadow, meter })
     }
 
-    async fn target(&self, spec: &DeploymentSpec, version: &str, weight: u32) -> Result<Target> {
+    async fn target(
+        &self,
+        spec: &DeploymentSpec,
+        chain: &Chain,
+        version: &str,
+        weight: u32,
+    ) -> Result<Target> {
         let version = self.0.registry().version(&spec.model, number(version)?).await?;
-        let parts = Parts {
-            component: version.component,
-            features: version.features.as_ref(),
-            columns: &version.columns,
-            signature: &version.signature,
-        };
-        let predictor = Predictor::new(self.0, parts, &spec.limits).await?;
         let mut lookups = Vec::new();
         for join in &version.joins {
             let Ok(view) = self.0.features().view(&join.view).await else { continue };
@@ -147,7 +157,7 @@ impl Deployments<'_> {
                 ttl_seconds: view.spec.ttl_seconds,
             });
         }
-        Ok(Target::new(version.version, weight, predictor, lookups))
+        Target::new(self.0, &version, weight, &spec.limits, chain, lookups).await
     }
 
     /// The specification with aliases as numbers, checked.
@@ -189,7 +199,10 @@ impl Deployments<'_> {
             Some(revision) => self.revision_at(name, revision).await?,
             None => {
                 let history = self.history(name, 100, None).await?.items;
-                history.into_iter().find(|revision| revision.spec.routes != current.spec.routes)
+                let differs = |revision: &Revision| {
+                    revision.spec.routes != current.spec.routes || revision.chain != current.chain
+                };
+                history.into_iter().find(differs)
             }
         };
         let wanted = wanted.ok_or_else(|| match to {
@@ -199,7 +212,7 @@ impl Deployments<'_> {
         let reason = format!("rolled back to revision {}", wanted.revision);
         // What served before was allowed before.
         let spec = self.resolved(wanted.spec).await?;
-        let endpoint = self.endpoint(&spec).await?;
+        let endpoint = self.endpoint(&spec, &wanted.chain).await?;
         // The alias first: a rollback that ends between the two can be asked for
         // again, while after the switch it would go back to what it left.
         let serves = main_of(&spec)?;
@@ -224,7 +237,7 @@ impl Deployments<'_> {
         if spec.routes.iter().all(|route| route.weight == 0) {
             spec.routes.iter_mut().for_each(|route| route.weight = 100);
         }
-        let endpoint = self.endpoint(&spec).await?;
+        let endpoint = self.endpoint(&spec, &current.chain).await?;
         self.switch(actor, endpoint, Some(current), &format!("the canary stepped back: {reason}")).await?;
         let event = Event::new(
             self.0.clock.now(),
@@ -261,7 +274,7 @@ impl Deployments<'_> {
     pub(crate) async fn restore(&self) -> Result<()> {
         let live = Query::new().eq("status", DeploymentStatus::Live);
         for deployment in self.0.catalog.table::<Deployment>().all(live).await? {
-            match self.endpoint(&deployment.spec).await {
+            match self.endpoint(&deployment.spec, &deployment.chain).await {
                 Ok(endpoint) => self.0.endpoints.set(endpoint),
                 Err(error) => {
                     tracing::error!(%error, deployment = deployment.spec.name, "can't be brought back")
@@ -326,6 +339,11 @@ impl Deployments<'_> {
                 || deployment.spec.shadow.as_ref() == Some(&wanted)
         });
         Ok(all)
+    }
+
+    /// What a deployment takes and gives when this version of its model answers.
+    pub async fn signature(&self, name: &str, version: &Version) -> Result<Signature> {
+        Ok(self.get(name).await?.chain.around(&version.inputs))
     }
 
     /// The version with the largest share of a deployment.

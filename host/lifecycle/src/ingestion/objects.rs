@@ -20,7 +20,7 @@ use modelyard_runtime::{
 };
 use url::Url;
 
-use crate::{Code, Error, IngestionOptions, Platform};
+use crate::{Code, Error, IngestionOptions, Platform, hosts};
 
 /// Files below the allowed roots, http and https to the allowed hosts, uploads.
 pub(crate) struct Sources {
@@ -121,7 +121,7 @@ impl Sources {
     async fn http(&self, url: &Url, headers: &[(String, String)]) -> Result<Opened, GuestError> {
         let host = url.host_str().unwrap_or_default();
         let with_port = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
-        if !self.options().hosts.iter().any(|allowed| allowed == host || *allowed == with_port) {
+        if !hosts::read(&self.options().hosts).iter().any(|allowed| allowed.has(url)) {
             return Err(refused(format!("the host {with_port} is not allowed; add it to [ingestion] hosts")));
         }
         let mut request = self.client.get(url.clone());

@@ -17,6 +17,8 @@ pub struct Health {
     pub load_1m: f64,
     /// Places for instances that are free.
     pub free_instances: u64,
+    /// Linear memory that all instances hold, in bytes.
+    pub instance_memory_bytes: u64,
     /// Whether the pooling allocator is in use.
     pub pooling: bool,
     /// Every live deployment.
@@ -33,6 +35,7 @@ impl Monitoring<'_> {
             cpu_seconds,
             load_1m: load.split(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0.0),
             free_instances: self.0.runtime.free_instances() as u64,
+            instance_memory_bytes: self.0.runtime.held_bytes(),
             pooling: self.0.runtime.pooling(),
             deployments: self.0.deployment().stats(),
         }

@@ -50,15 +50,20 @@ pub struct Bill {
 }
 
 impl Scaling<'_> {
-    /// Every few seconds until `shutdown`: writes usage, drops idle instances;
+    /// Every few seconds until `shutdown`: writes usage, drops idle instances,
+    /// makes those that are to be warm;
     /// every hour: deletes records that are no longer kept.
     pub(crate) async fn upkeep(&self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
         let mut pruned = Instant::now();
         loop {
+            let round = async {
+                self.0.runtime.keep_warm().await;
+                tokio::time::sleep(EVERY).await;
+            };
             tokio::select! {
                 () = &mut shutdown => break,
-                () = tokio::time::sleep(EVERY) => {}
+                () = round => {}
             }
             self.0.runtime.evict_idle(Instant::now());
             if pruned.elapsed() >= PRUNE_EVERY {
@@ -79,10 +84,13 @@ impl Scaling<'_> {
     /// Adds what was counted since the last time to today's usage.
     pub async fn write_usage(&self) -> Result<()> {
         let day = self.0.clock.now().to_utc().format("%Y-%m-%d").to_string();
-        for endpoint in self.0.endpoints.all() {
-            let meter = &endpoint.meter;
+        let endpoints = self.0.endpoints.all();
+        let endpoints = endpoints.iter().map(|endpoint| (endpoint.spec.name.clone(), &endpoint.meter));
+        let mounts = self.0.mounts.all();
+        let mounts = mounts.iter().map(|mount| (format!("functions/{}", mount.function.name), &mount.meter));
+        for (deployment, meter) in endpoints.chain(mounts) {
             let since = Usage {
-                deployment: endpoint.spec.name.clone(),
+                deployment,
                 day: day.clone(),
                 calls: meter.calls.swap(0, Relaxed),
                 errors: meter.errors.swap(0, Relaxed),

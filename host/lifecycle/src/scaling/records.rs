@@ -4,10 +4,10 @@ use modelyard_catalog::{Index, Record};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What one deployment used on one day (UTC).
+/// What one deployment or function used on one day (UTC).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
-    /// The deployment.
+    /// The deployment; `functions/{name}` for a function.
     pub deployment: String,
     /// The day: `2013-04-01`.
     pub day: String,

@@ -10,7 +10,7 @@ mod deployment;
 mod documentation;
 mod evaluation;
 mod experiments;
-mod extract;
+pub(crate) mod extract;
 mod features;
 mod feedback;
 mod functions;
@@ -76,7 +76,7 @@ use crate::{
         (name = "documentation", description = "Model cards."),
         (name = "retirement", description = "Rules, assessments, archive and restore."),
         (name = "plugins", description = "Components that do the work."),
-        (name = "functions", description = "JSON in, JSON out, by name."),
+        (name = "functions", description = "Components that answer HTTP; those called with JSON also here."),
         (name = "subscriptions", description = "Who is told of what, by mail or webhook."),
         (name = "schedules", description = "What is done when."),
         (name = "jobs", description = "Long work under way."),

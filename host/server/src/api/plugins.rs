@@ -46,7 +46,10 @@ struct Named {
 struct Inspected {
     /// The kind of plugin.
     kind: String,
-    /// The contract's version that it was built for.
+    /// How it is called, if it is a function: `json` or `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<String>,
+    /// The contract's version that it was built for; `wasi:http@…` for a handler of that.
     contract_version: String,
     /// The name in its metadata.
     name: Option<String>,
@@ -72,6 +75,7 @@ impl From<Inspection> for Inspected {
     fn from(inspection: Inspection) -> Self {
         Self {
             kind: inspection.kind.to_string(),
+            protocol: inspection.protocol.map(|protocol| protocol.to_string()),
             contract_version: inspection.contract_version,
             name: inspection.name,
             version: inspection.version,

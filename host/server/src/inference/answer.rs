@@ -7,23 +7,16 @@ use modelyard_lifecycle::runtime::{
     types::{Tensor, TensorData},
 };
 use serde::{Serialize, Serializer, ser::Error as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{datatype, raw};
-
-/// What is answered beside the outputs.
-#[derive(Debug, Serialize)]
-pub(super) struct About<'a> {
-    pub(super) model_name: &'a str,
-    pub(super) model_version: String,
-    pub(super) id: String,
-    pub(super) parameters: Value,
-}
+use super::{call::Answered, datatype, raw};
 
 #[derive(Serialize)]
 struct InferResponse<'a> {
-    #[serde(flatten)]
-    about: About<'a>,
+    model_name: &'a str,
+    model_version: &'a str,
+    id: &'a str,
+    parameters: &'a Map<String, Value>,
     outputs: Vec<Output<'a>>,
 }
 
@@ -80,13 +73,19 @@ fn output((tensor, raw): &(Tensor, bool)) -> Output<'_> {
     }
 }
 
-/// The body, and the length of its JSON if raw data follow. Each output comes
-/// with whether it is wanted raw.
+/// The body of a model's answer, and the length of its JSON if raw data follow.
 ///
 /// # Errors
 /// `InvalidInput` if bytes that are no text are wanted in JSON.
-pub(super) fn body(about: About<'_>, outputs: &[(Tensor, bool)]) -> Result<(Vec<u8>, Option<usize>), Error> {
-    let response = InferResponse { about, outputs: outputs.iter().map(output).collect() };
+pub(super) fn body(model_name: &str, answered: &Answered) -> Result<(Vec<u8>, Option<usize>), Error> {
+    let Answered { id, version, parameters, outputs } = answered;
+    let response = InferResponse {
+        model_name,
+        model_version: version,
+        id,
+        parameters,
+        outputs: outputs.iter().map(output).collect(),
+    };
     let mut body = serde_json::to_vec(&response).map_err(|error| {
         let message = format!("an output is no text ({error}); ask for it with the parameter binary_data");
         Error::field("outputs", message)
@@ -109,8 +108,9 @@ mod tests {
         Tensor { name: name.into(), shape: vec![length as i64], data }
     }
 
-    fn about() -> About<'static> {
-        About { model_name: "m", model_version: "3".into(), id: "i".into(), parameters: json!({"a": 1}) }
+    fn answered<const N: usize>(outputs: [(Tensor, bool); N]) -> Answered {
+        let parameters = Map::from_iter([("a".to_owned(), json!(1))]);
+        Answered { id: "i".into(), version: "3".into(), parameters, outputs: outputs.into() }
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             (tensor("y", TensorData::Fp32(vec![0.1])), false),
             (tensor("z", TensorData::Bytes(vec!["é".into()])), false),
         ];
-        let (body, length) = body(about(), &outputs).unwrap();
+        let (body, length) = body("m", &answered(outputs)).unwrap();
         assert_eq!(length, None);
         let read: Value = serde_json::from_slice(&body).unwrap();
         let expected = json!({"model_name": "m", "model_version": "3", "id": "i", "parameters": {"a": 1},
@@ -139,7 +139,7 @@ mod tests {
             (tensor("y", TensorData::Bool(vec![true])), false),
             (tensor("z", TensorData::Bytes(vec![vec![0xff]])), true),
         ];
-        let (body, length) = body(about(), &outputs).unwrap();
+        let (body, length) = body("m", &answered(outputs)).unwrap();
         let (json, raw) = body.split_at(length.unwrap());
         assert_eq!(raw, [1, 0, 0xff, 0xff, 1, 0, 0, 0, 0xff]);
         let read: Value = serde_json::from_slice(json).unwrap();
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_not_bent_into_one() {
-        let error = body(about(), &[(tensor("x", TensorData::Bytes(vec![vec![0xff]])), false)]).unwrap_err();
+        let outputs = [(tensor("x", TensorData::Bytes(vec![vec![0xff]])), false)];
+        let error = body("m", &answered(outputs)).unwrap_err();
         assert!(error.message.contains("binary_data"), "{error}");
     }
 }

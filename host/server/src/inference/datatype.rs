@@ -7,28 +7,11 @@
 use std::fmt;
 
 use modelyard_lifecycle::columns::floats;
-use modelyard_lifecycle::runtime::types::{Datatype, TensorData};
+pub(super) use modelyard_lifecycle::runtime::check::datatype_name as name;
+use modelyard_lifecycle::runtime::types::TensorData;
 
 pub(super) const KNOWN: &str =
     "BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64 and BYTES";
-
-/// The protocol's name of a datatype.
-pub(super) fn name(datatype: Datatype) -> &'static str {
-    match datatype {
-        Datatype::Bool => "BOOL",
-        Datatype::Uint8 => "UINT8",
-        Datatype::Uint16 => "UINT16",
-        Datatype::Uint32 => "UINT32",
-        Datatype::Uint64 => "UINT64",
-        Datatype::Int8 => "INT8",
-        Datatype::Int16 => "INT16",
-        Datatype::Int32 => "INT32",
-        Datatype::Int64 => "INT64",
-        Datatype::Fp32 => "FP32",
-        Datatype::Fp64 => "FP64",
-        Datatype::Bytes => "BYTES",
-    }
-}
 
 /// No elements of a datatype; none if there is no such datatype.
 pub(super) fn empty(name: &str) -> Option<TensorData> {

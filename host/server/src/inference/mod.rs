@@ -1,15 +1,23 @@
-//! The Open Inference Protocol, version 2, over HTTP: health, metadata,
-//! inference with its binary extension, and what its clients ask beyond the
-//! specification: the model repository, configuration and statistics.
+//! The Open Inference Protocol, version 2: health, metadata, inference, and what
+//! its clients ask beyond the specification: the model repository, configuration
+//! and statistics. A model here is a deployment.
 //!
-//! A model here is a deployment. Errors are the problem details of the rest of
+//! It is spoken over HTTP here, with its binary extension, and over gRPC in
+//! [`grpc`]; what both say is decided in [`call`], [`facts`], [`input`], [`raw`]
+//! and [`repository`]. Errors over HTTP are the problem details of the rest of
 //! the server with the protocol's `error` beside them ([`errors`]).
 
 mod answer;
 mod body;
+mod call;
+#[cfg(test)]
+mod changed;
 mod datatype;
 mod errors;
+mod facts;
+pub(crate) mod grpc;
 mod infer;
+mod input;
 mod literals;
 mod models;
 mod parse;
@@ -57,13 +65,7 @@ pub(crate) fn routes(most: usize) -> Router<Platform> {
 }
 
 async fn server() -> Json<Value> {
-    Json(json!({
-        "name": "modelyard",
-        "version": env!("CARGO_PKG_VERSION"),
-        "extensions": [
-            "binary_tensor_data", "model_configuration", "model_repository", "parameters", "statistics",
-        ],
-    }))
+    Json(json!({"name": facts::NAME, "version": facts::VERSION, "extensions": facts::EXTENSIONS}))
 }
 
 async fn live() -> Json<Value> {

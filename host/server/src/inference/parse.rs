@@ -15,8 +15,9 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    datatype::{self, Element, KNOWN},
-    literals, raw,
+    call::Wanted,
+    datatype::{self, Element},
+    input, literals, raw,
 };
 
 /// How deep data may be nested.
@@ -32,14 +33,6 @@ pub(super) struct InferRequest {
     pub(super) inputs: Vec<Input>,
     #[serde(default)]
     pub(super) outputs: Option<Vec<Wanted>>,
-}
-
-/// An output that is asked for.
-#[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) parameters: Option<Map<String, Value>>,
 }
 
 /// An input, not yet held to its shape.
@@ -73,8 +66,8 @@ impl Input {
         &self.name
     }
 
-    pub(super) fn is_half(&self) -> bool {
-        matches!(self.datatype.as_str(), "FP16" | "BF16")
+    pub(super) fn datatype(&self) -> &str {
+        &self.datatype
     }
 
     /// The tensor, held to its shape. Raw data are taken from the front of
@@ -85,28 +78,17 @@ impl Input {
     pub(super) fn tensor(self, raw: &mut Option<&[u8]>) -> Result<Tensor, Error> {
         let Self { name, shape, datatype, parameters, data } = self;
         let parameters = parameters.unwrap_or_default();
-        let taken = count(&shape).and_then(|count| {
-            if datatype::empty(&datatype).is_none() {
-                return Err(format!("the datatype {datatype:?} is not known; {KNOWN} are"));
-            }
+        input::tensor(name, shape, &datatype, |shape, count| {
             match (parameters.get("binary_data_size"), data) {
                 (Some(_), Some(_)) => Err("it has both data and binary_data_size".into()),
                 (Some(size), None) => raw::decode(&datatype, take(size, raw)?, count),
-                (None, Some(data)) => data.elements(&datatype, &shape, count),
+                (None, Some(data)) => data.elements(&datatype, shape, count),
                 (None, None) if parameters.contains_key("shared_memory_region") => {
-                    Err("shared memory is not read; send its data, or binary_data_size and raw data".into())
+                    Err(input::SHARED_MEMORY.into())
                 }
                 (None, None) => Err("it has neither data nor binary_data_size".into()),
             }
-        });
-        match taken {
-            Ok(data) => Ok(Tensor { name, shape, data }),
-            Err(message) => {
-                let mut error = Error::invalid(format!("the input {name:?}: {message}"));
-                error.location.column = Some(name);
-                Err(error)
-            }
-        }
+        })
     }
 }
 
@@ -124,16 +106,6 @@ fn take<'a>(size: &Value, raw: &mut Option<&'a [u8]>) -> Result<&'a [u8], String
         .ok_or_else(|| format!("binary_data_size is {bytes}, but the body has {} bytes left", left.len()))?;
     *raw = Some(after);
     Ok(mine)
-}
-
-/// The number of elements of a shape.
-fn count(shape: &[i64]) -> Result<usize, String> {
-    shape.iter().try_fold(1usize, |product, size| {
-        let negative = |_| format!("the shape {shape:?} has a negative size");
-        let size = u64::try_from(*size).map_err(negative)?;
-        let product = usize::try_from(size).ok().and_then(|size| product.checked_mul(size));
-        product.ok_or_else(|| format!("the shape {shape:?} is too large to be"))
-    })
 }
 
 /// Data as they came.
@@ -225,9 +197,7 @@ impl Data {
             }
         };
         let (found, _) = check::elements(&data);
-        if found != count {
-            return Err(format!("the shape {shape:?} has {count} elements, its data {found}"));
-        }
+        input::fits(shape, count, found)?;
         let nested: Vec<usize> = self.lengths.iter().flatten().copied().collect();
         let same = nested
             .iter()

@@ -21,9 +21,7 @@ pub(super) fn decode(datatype: &str, bytes: &[u8], count: usize) -> Result<Tenso
     };
     if count.checked_mul(width) != Some(bytes.len()) {
         let given = bytes.len();
-        return Err(format!(
-            "{count} elements of {datatype} have {width} bytes each; binary_data_size is {given}"
-        ));
+        return Err(format!("{count} elements of {datatype} have {width} bytes each, its raw data {given}"));
     }
     Ok(match datatype {
         "BOOL" => TensorData::Bool(bytes.iter().map(|byte| *byte != 0).collect()),

@@ -7,18 +7,68 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
 };
-use modelyard_lifecycle::{
-    Code, Error, Platform,
-    deployment::DeploymentStatus,
-    governance::{Actor, Role},
-};
-use serde::Deserialize;
+use modelyard_lifecycle::{Error, Platform, deployment::DeploymentStatus, governance::Actor};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{auth::Caller, problem::Answer};
 
 /// Deployments read at once.
 const PAGE: usize = 500;
+
+/// A version that a deployment routes to.
+#[derive(Debug, Serialize)]
+pub(super) struct Indexed {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) state: &'static str,
+    pub(super) reason: &'static str,
+}
+
+/// Every version that a deployment routes to, and whether it answers.
+pub(super) async fn list(platform: &Platform, only_ready: bool) -> Result<Vec<Indexed>, Error> {
+    let mut models = Vec::new();
+    let mut after = None;
+    loop {
+        let page = platform.deployment().list(PAGE, after).await?;
+        for deployment in page.items {
+            let name = &deployment.spec.name;
+            let (state, reason) = match platform.deployment().is_live(name) {
+                true => ("READY", ""),
+                false if deployment.status == DeploymentStatus::Stopped => ("UNAVAILABLE", "unloaded"),
+                false => ("UNAVAILABLE", "it could not be brought back when the server started"),
+            };
+            if only_ready && state != "READY" {
+                continue;
+            }
+            let version = |version| Indexed { name: name.clone(), version, state, reason };
+            models.extend(deployment.spec.routes.into_iter().map(|route| version(route.version)));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(models);
+        }
+    }
+}
+
+/// Brings a stopped deployment back, if governance agrees. `parameters` are the
+/// names of what the caller gave beside.
+pub(super) async fn bring_back<'a>(
+    platform: &Platform,
+    actor: &Actor,
+    name: &str,
+    mut parameters: impl Iterator<Item = &'a String>,
+) -> Result<(), Error> {
+    if let Some(foreign) = parameters.find(|name| *name == "config" || name.starts_with("file:")) {
+        let message = format!(
+            "{foreign:?} can't be given here: what a deployment serves is changed by PUT /api/v1/deployment"
+        );
+        return Err(Error::field("parameters", message));
+    }
+    let spec = platform.deployment().get(name).await?.spec;
+    platform.deployment().deploy(actor, spec, "loaded by the inference protocol").await?;
+    Ok(())
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -37,65 +87,18 @@ fn ask(body: &[u8]) -> Result<Ask, Error> {
         .map_err(|error| Error::invalid(format!("the request can't be read: {error}")))
 }
 
-/// Every version that a deployment routes to, and whether it answers.
-pub(super) async fn index(State(platform): State<Platform>, body: Bytes) -> Answer<Json<Vec<Value>>> {
-    let only_ready = ask(&body)?.ready.unwrap_or(false);
-    let mut models = Vec::new();
-    let mut after = None;
-    loop {
-        let page = platform.deployment().list(PAGE, after).await?;
-        for deployment in page.items {
-            let name = &deployment.spec.name;
-            let (state, reason) = match platform.deployment().is_live(name) {
-                true => ("READY", ""),
-                false if deployment.status == DeploymentStatus::Stopped => ("UNAVAILABLE", "unloaded"),
-                false => ("UNAVAILABLE", "it could not be brought back when the server started"),
-            };
-            if only_ready && state != "READY" {
-                continue;
-            }
-            models.extend(deployment.spec.routes.iter().map(
-                |route| json!({"name": name, "version": route.version, "state": state, "reason": reason}),
-            ));
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(Json(models));
-        }
-    }
+pub(super) async fn index(State(platform): State<Platform>, body: Bytes) -> Answer<Json<Vec<Indexed>>> {
+    Ok(Json(list(&platform, ask(&body)?.ready.unwrap_or(false)).await?))
 }
 
-/// Loading and unloading is deploying and stopping, so it needs the same role.
-fn may(actor: &Actor) -> Result<(), Error> {
-    if actor.role >= Role::Operator {
-        return Ok(());
-    }
-    let message = format!(
-        "{} has the role {:?}; loading and unloading models needs {:?} or above",
-        actor.name,
-        actor.role,
-        Role::Operator
-    );
-    Err(Error::new(Code::Forbidden, message))
-}
-
-/// Brings a stopped deployment back, if governance agrees.
 pub(super) async fn load(
     State(platform): State<Platform>,
     Caller(actor): Caller,
     Path(name): Path<String>,
     body: Bytes,
 ) -> Answer<Json<Value>> {
-    may(&actor)?;
     let parameters = ask(&body)?.parameters.unwrap_or_default();
-    if let Some(foreign) = parameters.keys().find(|key| *key == "config" || key.starts_with("file:")) {
-        let message = format!(
-            "{foreign:?} can't be given here: what a deployment serves is changed by PUT /api/v1/deployment"
-        );
-        return Err(Error::field("parameters", message).into());
-    }
-    let spec = platform.deployment().get(&name).await?.spec;
-    platform.deployment().deploy(&actor, spec, "loaded by the inference protocol").await?;
+    bring_back(&platform, &actor, &name, parameters.keys()).await?;
     Ok(Json(json!({"name": name, "state": "READY"})))
 }
 
@@ -106,7 +109,6 @@ pub(super) async fn unload(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Answer<Json<Value>> {
-    may(&actor)?;
     ask(&body)?;
     platform.deployment().stop(&actor, &name).await?;
     Ok(Json(json!({"name": name, "state": "UNAVAILABLE"})))

@@ -414,8 +414,8 @@ async fn refuses_raw_data(server: &Server) {
     };
     done(server.infer_raw(&x(json!(16)), &two)).await;
     for (size, words) in [
-        (json!(8), "binary_data_size is 8"),
-        (json!(15), "binary_data_size is 15"),
+        (json!(8), "its raw data 8"),
+        (json!(15), "its raw data 15"),
         (json!(17), "16 bytes left"),
         (json!(u64::MAX), "16 bytes left"),
         (json!(-16), "a number of bytes"),

@@ -97,9 +97,11 @@ impl JobsOf<'_> {
         platform.jobs.0.lock().insert(job.id.clone(), Live { progress: progress.clone(), done: watching });
         let future = work(platform.clone(), progress.clone());
         let id = job.id.clone();
-        tokio::spawn(async move {
+        let background = platform.runtime.background().clone();
+        // Where it takes no time from what is served.
+        background.clone().spawn(async move {
             // A panic in the work must not leave the job running for ever.
-            let outcome = tokio::spawn(future).await.unwrap_or_else(|error| Err(error.into()));
+            let outcome = background.spawn(future).await.unwrap_or_else(|error| Err(error.into()));
             finish(&platform, &id, &progress, &outcome).await;
             done.send_replace(Some(outcome));
             platform.jobs.0.lock().remove(&id);

@@ -4,7 +4,8 @@
 //! ([`TICK`](crate::engine::TICK)), so that a long computation blocks an async
 //! worker for 2 ms at a time and no longer, while a short one (most predictions
 //! take microseconds) never leaves the thread that decoded the request: no
-//! hand-over to a blocking pool, no copy. The epoch callback is also where the
+//! hand-over to a blocking pool, no copy. A long one moves to other threads
+//! ([`background`](crate::background)). The epoch callback is also where the
 //! deadline is kept while guest code runs; a host call that hangs is cut by the
 //! timer around the whole call.
 

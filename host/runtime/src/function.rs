@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use futures::FutureExt;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -14,7 +15,7 @@ use crate::grants::Grants;
 use crate::host::State;
 use crate::kind::Kind;
 use crate::model::{ModelOptions, Stats, Timings, failed, timings};
-use crate::pool::{Pool, Role, Warm};
+use crate::pool::{Call, Pool, Role};
 use crate::runtime::{Runtime, Source};
 
 /// A function that is called with JSON. Cheap to clone.
@@ -77,13 +78,13 @@ impl Function {
         let start = Instant::now();
         let _permit = self.0.enter().await?;
         let queued = start.elapsed();
-        let (mut warm, instantiate) = self.0.take().await?;
-        let deadline = call::arm(&mut warm.store);
-        let Warm { store, guest, .. } = &mut warm;
-        let ticker = &self.0.runtime.0.ticker;
-        let (outcome, cost) = call::run(ticker, deadline, guest.call_call(&mut *store, body)).await;
-        let outcome = call::settle(store, outcome).and_then(checked);
-        let timings = timings(queued, instantiate, cost, store.data());
+        let (warm, instantiate) = self.0.take().await?;
+        let body = body.to_owned();
+        let answer: Call<Json, _> =
+            Box::new(move |store, guest| async move { guest.call_call(store, &body).await }.boxed());
+        let (mut warm, outcome, cost) = self.0.run(warm, answer).await;
+        let outcome = call::settle(&mut warm.store, outcome).and_then(checked);
+        let timings = timings(queued, instantiate, cost, warm.store.data());
         match outcome {
             Ok(answer) => {
                 self.0.put_back(warm);

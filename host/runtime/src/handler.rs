@@ -143,8 +143,10 @@ impl Handler {
         let (set_head, mut head) = oneshot::channel();
         let (set_end, end) = oneshot::channel();
         let pool = Arc::clone(&self.pool);
+        let shared = Arc::clone(&pool.runtime.0);
+        let served = async move { serve(&pool, request, set_head, set_end).await };
         let mut call = Call {
-            guest: async move { serve(&pool, request, set_head, set_end).await }.boxed(),
+            guest: async move { shared.background.run(served).await }.boxed(),
             busy: Duration::ZERO,
             done: Some(done),
         };

@@ -18,12 +18,14 @@
 //!   two of them share.
 //! * A call ends by itself, by its deadline, by its memory, or by one of the
 //!   other limits; [`Fault`] tells which. After a trap or a deadline the store
-//!   is thrown away. Guests give way to other work every 2 ms, so a long call
-//!   blocks no async worker and a short one never changes threads.
+//!   is thrown away. Guests give way to other work every 2 ms; a call that takes
+//!   longer than that moves to [background](Runtime::background) threads, and a
+//!   short one never changes threads.
 //! * No capability is ambient: what a component imports is listed
 //!   ([`Capability`]), and a session refuses one that isn't granted.
 
 mod answer;
+mod background;
 mod bindings;
 mod budget;
 mod cache;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
@@ -14,7 +15,7 @@ use crate::check;
 use crate::error::{CallError, Fault};
 use crate::host::State;
 use crate::kind::Kind;
-use crate::pool::{Pool, Role, Warm};
+use crate::pool::{Call, Pool, Role, Warm};
 use crate::runtime::{Runtime, Source};
 use crate::types::{Signature, Tensor};
 
@@ -152,13 +153,12 @@ impl Model {
         let start = Instant::now();
         let _permit = self.0.enter().await?;
         let queued = start.elapsed();
-        let (mut warm, instantiate) = self.0.take().await?;
-        let deadline = call::arm(&mut warm.store);
-        let Warm { store, guest, .. } = &mut warm;
-        let ticker = &self.0.runtime.0.ticker;
-        let (outcome, cost) = call::run(ticker, deadline, guest.call_predict(&mut *store, &inputs)).await;
-        let outcome = call::settle(store, outcome).and_then(|outputs| self.checked(outputs, batch));
-        let timings = timings(queued, instantiate, cost, store.data());
+        let (warm, instantiate) = self.0.take().await?;
+        let predict: Call<Scoring, _> =
+            Box::new(move |store, guest| async move { guest.call_predict(store, &inputs).await }.boxed());
+        let (mut warm, outcome, cost) = self.0.run(warm, predict).await;
+        let outcome = call::settle(&mut warm.store, outcome).and_then(|outputs| self.checked(outputs, batch));
+        let timings = timings(queued, instantiate, cost, warm.store.data());
         match outcome {
             Ok(outputs) => {
                 self.0.put_back(warm);

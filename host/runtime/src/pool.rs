@@ -14,7 +14,7 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use crate::budget::Idle;
-use crate::call;
+use crate::call::{self, Cost};
 use crate::child::RETRY;
 use crate::error::{CallError, Error, Fault};
 use crate::grants::Grants;
@@ -82,6 +82,12 @@ pub(crate) struct Pool<R: Role> {
     last: AtomicU64,
     start: Instant,
 }
+
+/// A call of an instance's guest.
+pub(crate) type Call<R, T> = Box<
+    dyn for<'a> FnOnce(&'a mut Store<State>, &'a <R as Role>::Guest) -> BoxFuture<'a, wasmtime::Result<T>>
+        + Send,
+>;
 
 /// A place in the queue, given up on drop.
 struct Waiting<'a>(&'a AtomicUsize);
@@ -176,6 +182,23 @@ impl<R: Role> Pool<R> {
             return Err(CallError { fault, log: store.data_mut().take_log() });
         }
         Ok(Warm { store, guest, calls: 0, since: Instant::now(), _place: place })
+    }
+
+    /// Runs a call until its end or its deadline, in the background once it turns
+    /// out to be long.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        mut warm: Warm<R>,
+        call: Call<R, T>,
+    ) -> (Warm<R>, Option<wasmtime::Result<T>>, Cost) {
+        let shared = &self.runtime.0;
+        let ticker = Arc::clone(&shared.ticker);
+        let run = async move {
+            let deadline = call::arm(&mut warm.store);
+            let (outcome, cost) = call::run(&ticker, deadline, call(&mut warm.store, &warm.guest)).await;
+            (warm, outcome, cost)
+        };
+        shared.background.run(run).await
     }
 
     /// Puts an instance back that may be used again.

@@ -8,10 +8,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use crate::background::Background;
 use crate::budget::{self, Budget};
 use crate::cache::Cache;
 use crate::child::Compiler;
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     cache: Cache,
     compiler: Compiler,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) background: Background,
     /// One compilation at a time for one digest.
     compiling: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     plugins: Mutex<HashMap<String, Weak<plugin::Inner>>>,
@@ -103,6 +106,7 @@ impl Runtime {
                 options.max_instances,
                 options.memory_budget_bytes.unwrap_or_else(budget::half_of_memory),
             ),
+            background: Background::start()?,
             compiling: Mutex::default(),
             plugins: Mutex::default(),
             engine,
@@ -118,6 +122,12 @@ impl Runtime {
     /// Whether the pooling allocator is in use.
     pub fn pooling(&self) -> bool {
         self.0.pooling
+    }
+
+    /// Threads for work that takes long, which the system runs when nothing else
+    /// is to be done.
+    pub fn background(&self) -> &Handle {
+        self.0.background.handle()
     }
 
     /// Places for instances that are free now.

@@ -18,7 +18,7 @@ use crate::error::{CallError, Error, Fault};
 use crate::host::State;
 use crate::kind::Kind;
 use crate::model::{ModelOptions, Stats, Timings, failed, timings};
-use crate::pool::{Pool, Role, Warm};
+use crate::pool::{Call, Pool, Role};
 use crate::runtime::{Runtime, Source};
 use crate::types::{Field, InvalidInput, Table};
 
@@ -112,13 +112,12 @@ impl Transformer {
         let start = Instant::now();
         let _permit = self.pool.enter().await?;
         let queued = start.elapsed();
-        let (mut warm, instantiate) = self.pool.take().await?;
-        let deadline = call::arm(&mut warm.store);
-        let Warm { store, guest, .. } = &mut warm;
-        let ticker = &self.pool.runtime.0.ticker;
-        let (outcome, cost) = call::run(ticker, deadline, guest.call_transform(&mut *store, &rows)).await;
-        let outcome = call::settle(store, outcome).and_then(|table| self.checked(table, count));
-        let timings = timings(queued, instantiate, cost, store.data());
+        let (warm, instantiate) = self.pool.take().await?;
+        let transform: Call<Features, _> =
+            Box::new(move |store, guest| async move { guest.call_transform(store, &rows).await }.boxed());
+        let (mut warm, outcome, cost) = self.pool.run(warm, transform).await;
+        let outcome = call::settle(&mut warm.store, outcome).and_then(|table| self.checked(table, count));
+        let timings = timings(queued, instantiate, cost, warm.store.data());
         match outcome {
             Ok(table) => {
                 self.pool.put_back(warm);

@@ -18,8 +18,7 @@ use super::{
 };
 
 /// What `wasmtime serve` needs, without its tools for other things.
-const FEATURES: &str =
-    "serve,compile,pooling-allocator,parallel-compilation,component-model,backtrace,cache,gc,gc-drc,logging";
+const FEATURES: &str = "run,serve,wasi-http,compile,pooling-allocator,parallel-compilation,component-model,component-model-async,backtrace,cache,gc,gc-drc,threads,logging";
 const CONNECTIONS: [usize; 3] = [1, 16, 64];
 
 pub(super) async fn measure(effort: Effort, work: &Path, table: &mut Table) -> Result<()> {

@@ -53,6 +53,10 @@ impl IntoResponse for Refused {
 pub(super) async fn read(headers: &HeaderMap, request: Request, most: usize) -> Result<Bytes, Refused> {
     check_media(headers)?;
     let coding = coding(headers)?;
+    if http_body::Body::size_hint(request.body()).lower() > most as u64 {
+        let message = format!("the request's body can't be read: it is larger than {most} bytes");
+        return Err(Error::new(Code::TooLarge, message).into());
+    }
     let body = Bytes::from_request(request, &()).await.map_err(|rejection| {
         let code = match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,

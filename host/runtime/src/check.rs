@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(fails(&[x.clone(), fp64("y", &[2], &[1.0, 2.0])], "2 rows"), "y");
         assert_eq!(fails(&[fp64("x", &[1, 3], &[1.0; 3]), y.clone()], "[-1, 2]"), "x");
         let bytes = Tensor { name: "y".into(), shape: vec![1], data: TensorData::Int64(vec![1]) };
-        assert_eq!(fails(&[x.clone(), bytes], "Int64"), "y");
+        assert_eq!(fails(&[x.clone(), bytes], "INT64"), "y");
         assert_eq!(fails(&[x.clone(), x], "twice"), "x");
     }
 }

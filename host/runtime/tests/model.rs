@@ -285,7 +285,13 @@ async fn a_dropped_call_frees_its_place() {
     let call = model.predict(vec![fp64("loop", &[1.0])]);
     assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
     assert_eq!((model.stats().running, model.stats().idle), (0, 0));
-    assert_eq!(home.runtime.free_instances(), 50);
+    // The guest ends where it gives way next.
+    let freed = async {
+        while home.runtime.free_instances() < 50 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), freed).await.unwrap();
     model.predict(vec![fp64("x", &[1.0])]).await.unwrap();
 }
 

@@ -70,7 +70,7 @@ async fn failures_in_the_answer(yard: &Yard) {
         assert_eq!(body.next().await.unwrap().unwrap(), "not all of it", "{does}");
         assert!(body.next().await.unwrap().is_err(), "{does}");
     }
-    assert_eq!(metric(yard, RUNNING).await, 0.0);
+    eventually("the end of every call", async || metric(yard, RUNNING).await == 0.0).await;
 }
 
 async fn bodies_that_are_too_large(yard: &Yard) {

@@ -206,7 +206,7 @@ fn the_largest_of_many_missing_values_are_found() {
         let onnx = Onnx::load(&model(17, &[field(5, &k), top])).unwrap();
         // With 7 there would be no number at all.
         for odd in (2..60).filter(|odd| *odd != 7) {
-            let row = |at: usize| if at * 7 % odd == 0 { f32::NAN } else { (at * 13 % 60) as f32 };
+            let row = |at: usize| if (at * 7).is_multiple_of(odd) { f32::NAN } else { (at * 13 % 60) as f32 };
             let values: Vec<f32> = (0..60).flat_map(|at| [row(at); 3]).collect();
             let least = values.iter().copied().fold(f32::MAX, f32::min);
             let answer = onnx.predict(&[Tensor::new("x", [60, 3], TensorData::Fp32(values))]).unwrap();

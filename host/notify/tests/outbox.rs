@@ -276,7 +276,7 @@ async fn the_loop_sends_by_itself_retries_and_stops() {
     transaction.commit().await.unwrap();
     endpoint.wait_for(2).await;
     stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), running).await.expect("stops").unwrap();
+    tokio::time::timeout(Duration::from_secs(30), running).await.expect("stops").unwrap();
     let delivery = notifier.deliveries(DeliveryFilter::default()).await.unwrap().items.remove(0);
     assert_eq!((delivery.state, delivery.history.len()), (State::Delivered, 2));
 }

@@ -193,7 +193,7 @@ async fn a_slow_receiver_times_out_and_delays_nobody_else() {
     assert!(timed_out.error.unwrap().contains("no answer within 3s"));
     assert!((2500..8000).contains(&timed_out.duration_ms), "{}", timed_out.duration_ms);
     stop.send(()).unwrap();
-    tokio::time::timeout(Duration::from_secs(8), running).await.expect("stops in time").unwrap();
+    tokio::time::timeout(Duration::from_secs(30), running).await.expect("stops in time").unwrap();
 }
 
 #[tokio::test]

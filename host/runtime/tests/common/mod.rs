@@ -82,7 +82,7 @@ impl Home {
     /// The scoring guest with an artifact, as a model.
     pub async fn model(&self, artifact: &[u8], change: impl FnOnce(&mut ModelOptions)) -> Model {
         let (bytes, _) = self.runtime.snapshot(&guest("scoring"), artifact).await.unwrap();
-        let mut options = ModelOptions { deadline: Duration::from_secs(5), ..ModelOptions::default() };
+        let mut options = ModelOptions { deadline: Duration::from_secs(30), ..ModelOptions::default() };
         change(&mut options);
         self.runtime.model(&digest(&bytes), bytes, options).await.unwrap()
     }
@@ -96,7 +96,7 @@ impl Home {
 }
 
 pub fn limits() -> Limits {
-    Limits { deadline: Duration::from_secs(5), ..Limits::small() }
+    Limits { deadline: Duration::from_secs(30), ..Limits::small() }
 }
 
 pub fn fp64(name: &str, values: &[f64]) -> Tensor {

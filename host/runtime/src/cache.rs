@@ -3,17 +3,17 @@
 //!
 //! Mapping code is unsafe: whatever is in the file runs as this process. So the
 //! directory is private (0700), nothing but this module writes to it, and only
-//! what a compiler of this configuration gave. The checksum guards against a
-//! damaged disk or a torn write, not against an attacker who can write here.
+//! what a compiler of this configuration gave. The checksum, a CRC-32, guards
+//! against a damaged disk or a torn write, not against an attacker who can write
+//! here; it is fast because a model's first call may wait for it.
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -55,21 +55,11 @@ impl Cache {
     /// The compiled component, if it is there and sound; a damaged file is
     /// removed.
     pub(crate) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
-        let path = self.path(digest);
-        let seen = seen(&path)?;
-        let known = self.verified.lock().get(&path) == Some(&seen);
-        if !known && !sound(&path) {
-            tracing::warn!(path = %path.display(), "compiled code is damaged; compiling again");
-            self.remove(digest);
-            return None;
-        }
+        let path = self.verify(digest)?;
         // SAFETY: the file is in a private directory, was written by `store`
         // from the output of this engine's compiler, and has its checksum.
         match unsafe { Component::deserialize_file(engine, &path) } {
-            Ok(component) => {
-                self.verified.lock().insert(path, seen);
-                Some(component)
-            }
+            Ok(component) => Some(component),
             Err(error) => {
                 tracing::warn!(path = %path.display(), "compiled code can't be used; compiling again: {error:#}");
                 self.remove(digest);
@@ -78,12 +68,29 @@ impl Cache {
         }
     }
 
+    /// The file with a component's code if it is there and has its checksum; a
+    /// damaged one is removed. Blocking: reads it unless this process has.
+    pub(crate) fn verify(&self, digest: &str) -> Option<PathBuf> {
+        let path = self.path(digest);
+        let seen = seen(&path)?;
+        if self.verified.lock().get(&path) == Some(&seen) {
+            return Some(path);
+        }
+        if !sound(&path) {
+            tracing::warn!(path = %path.display(), "compiled code is damaged; compiling again");
+            self.remove(digest);
+            return None;
+        }
+        self.verified.lock().insert(path.clone(), seen);
+        Some(path)
+    }
+
     /// Writes compiled code; whoever reads sees all of it or nothing.
     pub(crate) fn store(&self, digest: &str, code: &[u8]) -> Result<(), Error> {
         let path = self.path(digest);
         let failed = |error| Error::Cache { path: path.clone(), error };
         let mut sum = tempfile::NamedTempFile::new_in(&self.directory).map_err(failed)?;
-        sum.write_all(&Sha256::digest(code)).map_err(failed)?;
+        sum.write_all(&crc32fast::hash(code).to_le_bytes()).map_err(failed)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.directory).map_err(failed)?;
         file.write_all(code).map_err(failed)?;
         // Between the two renames the checksum is of other bytes, which only
@@ -100,7 +107,7 @@ impl Cache {
         self.verified.lock().remove(&path);
         for path in [sum_path(&path), path] {
             if let Err(error) = fs::remove_file(&path)
-                && error.kind() != std::io::ErrorKind::NotFound
+                && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::warn!(path = %path.display(), "compiled code can't be removed: {error}");
             }
@@ -109,7 +116,7 @@ impl Cache {
 }
 
 fn sum_path(path: &Path) -> PathBuf {
-    path.with_extension("sha256")
+    path.with_extension("crc32")
 }
 
 fn seen(path: &Path) -> Option<Seen> {
@@ -123,10 +130,18 @@ fn seen(path: &Path) -> Option<Seen> {
 
 /// Whether a file has the checksum that was written with it.
 fn sound(path: &Path) -> bool {
-    let (Ok(sum), Ok(mut file)) = (fs::read(sum_path(path)), fs::File::open(path)) else { return false };
-    let mut hash = Sha256::new();
-    match std::io::copy(&mut file, &mut hash) {
-        Ok(_) => hash.finalize().as_slice() == sum,
-        Err(_) => false,
+    let (Ok(sum), Ok(found)) = (fs::read(sum_path(path)), checksum(path)) else { return false };
+    sum == found.to_le_bytes()
+}
+
+fn checksum(path: &Path) -> io::Result<u32> {
+    // As much as stays in a core's cache between reading and summing.
+    let mut buffer = vec![0; 128 << 10];
+    let (mut file, mut hash) = (fs::File::open(path)?, crc32fast::Hasher::new());
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize()),
+            read => hash.update(buffer.get(..read).unwrap_or_default()),
+        }
     }
 }

@@ -266,12 +266,15 @@ impl Runtime {
         self.0.cache.remove(digest);
     }
 
-    /// Makes sure that there is compiled code, without mapping it.
+    /// Makes sure that there is compiled code, without mapping it. Its checksum
+    /// is looked at in the background, so that the first call need not.
     async fn compiled(&self, digest: &str, source: &Source) -> Result<(), Error> {
-        match self.0.cache.has(digest) {
-            true => Ok(()),
-            false => self.component(digest, source).await.map(drop),
+        if !self.0.cache.has(digest) {
+            return self.component(digest, source).await.map(drop);
         }
+        let (shared, digest) = (Arc::downgrade(&self.0), digest.to_owned());
+        self.0.background.handle().spawn(async move { shared.upgrade()?.cache.verify(&digest) });
+        Ok(())
     }
 
     /// A component's code: mapped from the cache, compiled where it isn't there

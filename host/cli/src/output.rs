@@ -64,6 +64,17 @@ impl Output {
         print(&format!("{}\n", trimmed(&table)))
     }
 
+    /// An answer of columns and rows.
+    pub(crate) fn answered(self, answer: &Value) -> Result<()> {
+        if self.is_json() {
+            return self.json(answer);
+        }
+        let array = |name: &str| answer.get(name).and_then(Value::as_array).into_iter().flatten();
+        let headings = array("columns").map(|column| cell(column.get("name"))).collect();
+        let row = |row: &Value| row.as_array().into_iter().flatten().map(|value| cell(Some(value))).collect();
+        self.rows(headings, array("rows").map(row).collect())
+    }
+
     fn empty(self) -> Table {
         let mut table = Table::new();
         if self.terminal {

@@ -14,16 +14,17 @@ use modelyard_lifecycle::{Code, Error, Platform, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
-    api, auth,
+    api,
     auth::Auth,
-    connections::{self, Connections, Pace, Protocol},
-    functions, idempotency, inference, metrics,
+    connections::{self, Connections, Protocol},
+    functions,
+    gate::{self, Gate},
+    inference, metrics,
     problem::{Failure, Problem},
-    trace, web,
+    web,
 };
 
 /// Where the server listens and what it takes.
@@ -105,6 +106,7 @@ pub async fn app(platform: Platform, options: &Options) -> Result<Router> {
 
 fn http(platform: Platform, auth: Auth, options: &Options) -> Router {
     let (api, description) = api::routes(options).split_for_parts();
+    let api = api.layer(Extension(auth.clone()));
     let reference = SwaggerUi::new("/reference").url("/openapi.json", description);
     Router::new()
         .merge(api)
@@ -118,14 +120,8 @@ fn http(platform: Platform, auth: Auth, options: &Options) -> Router {
         .merge(reference)
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(middleware::from_fn_with_state(platform, idempotency::repeat))
-        .layer(middleware::from_fn_with_state(auth.clone(), auth::check))
-        .layer(Extension(auth))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn_with_state(Pace::from(&options.connections), connections::hold))
-        .layer(middleware::from_fn(inference::errors))
-        .layer(TraceLayer::new_for_http().make_span_with(trace::Begin).on_response(trace::End))
+        .layer(middleware::from_fn_with_state(Gate::new(platform, auth, &options.connections), gate::pass))
 }
 
 async fn unknown(uri: Uri) -> Failure {

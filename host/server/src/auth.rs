@@ -11,10 +11,8 @@ use std::sync::{
 };
 
 use axum::{
-    extract::{FromRequestParts, Request, State},
+    extract::FromRequestParts,
     http::{HeaderMap, Method, header, request::Parts},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 use modelyard_lifecycle::{
     Code, Error, Platform,
@@ -132,17 +130,6 @@ fn open(path: &str) -> bool {
         || ["/v2/health/", "/assets/", "/reference", "/grpc.health.v1.Health/"]
             .iter()
             .any(|prefix| path.starts_with(prefix))
-}
-
-/// Lets a request through with its [`Actor`], or answers why not.
-pub(crate) async fn check(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
-    match auth.admit(request.method(), request.uri().path(), request.headers()).await {
-        Ok(actor) => {
-            request.extensions_mut().insert(actor);
-            next.run(request).await
-        }
-        Err(error) => Failure(error).into_response(),
-    }
 }
 
 /// Who asks, for handlers.

@@ -4,7 +4,7 @@
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -63,7 +63,7 @@ fn refused(code: Code, message: &str) -> Response {
 }
 
 /// Answers a repeated request from the store, and stores the answers of new ones.
-pub(crate) async fn repeat(State(platform): State<Platform>, request: Request, next: Next) -> Response {
+pub(crate) async fn repeat(platform: Platform, request: Request, next: Next) -> Response {
     // What is mounted there reads the header itself, and streams.
     let mounted = request.uri().path().starts_with(functions::MOUNT);
     let key = match request.headers().get(KEY) {

@@ -7,37 +7,43 @@
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::Response,
+    http::{Method, Uri},
+    response::Response,
 };
 use modelyard_lifecycle::SPANS;
 use opentelemetry::global;
 use opentelemetry_http::HeaderExtractor;
-use tower_http::trace::{MakeSpan, OnResponse};
-use tracing::{Span, field::Empty};
+use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Begins a request's span.
-#[derive(Clone, Copy)]
-pub(crate) struct Begin;
+/// Has a request answered within its span; a failure of the server is logged.
+pub(crate) async fn traced<F: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let span = span(&request);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = answer(request).instrument(span.clone()).await;
+    ended(&span, &method, &uri, &response);
+    response
+}
 
-impl MakeSpan<axum::body::Body> for Begin {
-    fn make_span(&mut self, request: &Request) -> Span {
-        let span = tracing::debug_span!(
-            target: SPANS,
-            "request",
-            otel.name = Empty,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            http.request.method = Empty,
-            http.response.status_code = Empty,
-            http.route = Empty,
-            url.path = Empty,
-        );
-        if !span.is_disabled() {
-            describe(&span, request);
-        }
-        span
+fn span(request: &Request) -> Span {
+    let span = tracing::debug_span!(
+        target: SPANS,
+        "request",
+        otel.name = Empty,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = Empty,
+        http.response.status_code = Empty,
+        http.route = Empty,
+        url.path = Empty,
+    );
+    if !span.is_disabled() {
+        describe(&span, request);
     }
+    span
 }
 
 fn describe(span: &Span, request: &Request) {
@@ -55,18 +61,16 @@ fn describe(span: &Span, request: &Request) {
     let _ = span.set_parent(parent);
 }
 
-/// Adds the answer's status to a request's span.
-#[derive(Clone, Copy)]
-pub(crate) struct End;
-
-impl<B> OnResponse<B> for End {
-    fn on_response(self, response: &Response<B>, _latency: std::time::Duration, span: &Span) {
-        if span.is_disabled() {
-            return;
-        }
-        span.record("http.response.status_code", response.status().as_u16());
-        if response.status().is_server_error() {
-            span.record("otel.status_code", "ERROR");
-        }
+fn ended(span: &Span, method: &Method, uri: &Uri, response: &Response) {
+    let failed = response.status().is_server_error();
+    if failed {
+        tracing::error!(%method, path = uri.path(), status = response.status().as_u16(), "a request failed");
+    }
+    if span.is_disabled() {
+        return;
+    }
+    span.record("http.response.status_code", response.status().as_u16());
+    if failed {
+        span.record("otel.status_code", "ERROR");
     }
 }

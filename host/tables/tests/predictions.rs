@@ -7,6 +7,7 @@ mod common;
 use common::{blob_path, f64s, open, open_with, prediction, rows, s64s, texts, time};
 use modelyard_tables::{
     Error, Label, LabelPut, Prediction, PredictionId, PredictionLog, Scanner, Tables, Value, Window,
+    from_batch,
 };
 
 fn xs(scanner: Scanner) -> Vec<f64> {
@@ -173,6 +174,14 @@ async fn labels_are_joined_by_id_and_the_latest_counts() {
         let mut only = tables.predictions().joined(&january(&["x"]), true).await.unwrap();
         assert_eq!(only.rows().unwrap(), 2);
         assert_eq!(xs(only), [1.0, 3.0]);
+        let (schema, latest) = tables.predictions().latest(&Window::of("flights"), 2).await.unwrap();
+        let columns = from_batch(latest).unwrap();
+        let cells = |name: &str| {
+            let at = schema.names().position(|known| known == name).unwrap();
+            [columns[at].value(0), columns[at].value(1)]
+        };
+        assert_eq!(cells("at"), [time("2013-02-01").into(), time("2013-01-31T23:59:59.999999").into()]);
+        assert_eq!((cells("x"), cells("label")), ([4.0.into(), 3.0.into()], [Value::Null, true.into()]));
         let history = tables.labels().history(ids[1]).await.unwrap();
         assert_eq!(history.iter().map(|l| l.value.clone()).collect::<Vec<_>>(), [true.into(), false.into()]);
         match round {

@@ -69,6 +69,23 @@ enum Verb {
         #[command(flatten)]
         limit: Limit,
     },
+    /// Show what was answered, the latest first, with labels known now.
+    Predictions {
+        /// The deployment.
+        name: String,
+        /// Only of this version.
+        #[arg(long, value_name = "N")]
+        model_version: Option<u32>,
+        /// The first moment that is in, as 2013-07-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// The first moment that is out.
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        /// The most rows to show, up to 10,000.
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: usize,
+    },
     /// Propose a version for all traffic: policies decide.
     Promote {
         /// The deployment.
@@ -145,6 +162,16 @@ impl Command {
             }
             Verb::Revisions { name, limit } => {
                 context.list(&["deployment", &name, "revisions"], &[], limit, REVISIONS).await
+            }
+            Verb::Predictions { name, model_version, from, to, limit } => {
+                let query = [
+                    ("version", model_version.map(|version| version.to_string())),
+                    ("from", from),
+                    ("to", to),
+                    ("limit", Some(limit.to_string())),
+                ];
+                let answer = context.client.get(&["deployment", &name, "predictions"], &query).await?;
+                context.output.answered(&answer)
             }
             Verb::Promote { name, model_version, reason } => {
                 let body = json!({"version": model_version, "reason": reason});

@@ -272,11 +272,5 @@ impl Upload {
 async fn query(context: &Context, sql: &str, limit: usize) -> Result<()> {
     let answer =
         context.perform(&["ingestion", "query"], Some(&json!({"sql": sql, "limit": limit})), false).await?;
-    if context.output.is_json() {
-        return context.output.json(&answer);
-    }
-    let array = |name: &str| answer.get(name).and_then(Value::as_array).into_iter().flatten();
-    let headings = array("columns").map(|column| cell(column.get("name"))).collect();
-    let row = |row: &Value| row.as_array().into_iter().flatten().map(|value| cell(Some(value))).collect();
-    context.output.rows(headings, array("rows").map(row).collect())
+    context.output.answered(&answer)
 }

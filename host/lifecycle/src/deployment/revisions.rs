@@ -6,6 +6,7 @@ use modelyard_catalog::{Order, Page, Query, Ref};
 use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use modelyard_runtime::types::Signature;
+use modelyard_tables::{RecordBatch, Schema, Window};
 use serde_json::json;
 
 use super::{
@@ -315,6 +316,13 @@ impl Deployments<'_> {
         let query = Query::new().eq("deployment", name).le("from", at).order("from", Order::Desc).limit(1);
         let revision: Option<Revision> = self.0.catalog.table().first(query).await?;
         Ok(revision.filter(|revision| revision.to.is_none_or(|to| to > at)))
+    }
+
+    /// The last `most` rows that a deployment answered within a window, the
+    /// latest first, with the labels known now.
+    pub async fn predictions(&self, window: &Window, most: usize) -> Result<(Schema, RecordBatch)> {
+        self.get(&window.deployment).await?;
+        Ok(self.0.tables.predictions().latest(window, most).await?)
     }
 
     /// Counters of every live endpoint since the process began.

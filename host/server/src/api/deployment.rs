@@ -5,6 +5,7 @@ use modelyard_clock::Timestamp;
 use modelyard_lifecycle::{
     Error, Platform,
     deployment::{Deployment, DeploymentSpec, Revision},
+    tables::Window,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Items, Paging,
     extract::{Body, Optional, Path, Query, VersionReference},
+    table::Table,
 };
 use crate::{auth::Caller, problem::Answer};
 
@@ -24,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Platform> {
         .routes(routes!(rollback))
         .routes(routes!(revisions))
         .routes(routes!(served))
+        .routes(routes!(predictions))
         .routes(routes!(promote))
 }
 
@@ -67,6 +70,20 @@ struct At {
 struct Promoted {
     /// One sentence.
     outcome: String,
+}
+
+/// Which predictions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Predictions {
+    /// Only of this version.
+    version: Option<u32>,
+    /// The first moment that is in.
+    from: Option<Timestamp>,
+    /// The first moment that is out.
+    to: Option<Timestamp>,
+    /// The most rows, up to 10,000; 100 if left out.
+    limit: Option<usize>,
 }
 
 /// The deployments, by name.
@@ -137,6 +154,21 @@ async fn served(
     let at = when.at.unwrap_or_else(|| platform.clock.now());
     let served = platform.deployment().served_at(&name, at).await?;
     Ok(Json(served.ok_or_else(|| Error::not_found("revision", format!("{name} at {at}")))?))
+}
+
+/// What a deployment answered, the latest first: ids, times, features, outputs,
+/// and the labels known now.
+#[utoipa::path(get, path = "/api/v1/deployment/{name}/predictions", tag = "deployment", responses((status = 200, body = Table)))]
+async fn predictions(
+    State(platform): State<Platform>,
+    Path(name): Path<String>,
+    Query(which): Query<Predictions>,
+) -> Answer<Json<Table>> {
+    let Predictions { version, from, to, limit } = which;
+    let window = Window { version, from, to, ..Window::of(name) };
+    let most = limit.unwrap_or(100).clamp(1, 10_000);
+    let (schema, rows) = platform.deployment().predictions(&window, most).await?;
+    Ok(Json(Table::new(schema, [rows])?))
 }
 
 /// Gives all traffic and the alias `champion` to a version, if governance agrees.

@@ -2,18 +2,17 @@
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use modelyard_lifecycle::{
-    Error, Platform,
+    Platform,
     ingestion::{Dataset, DatasetFile, DatasetVersion, Pulled, Source, SourceSpec},
-    tables,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Items, Paging, Started, Waiting, begun,
     extract::{Body, Path, Query},
+    table::Table,
 };
 use crate::{auth::Caller, problem::Answer};
 
@@ -50,24 +49,6 @@ struct Ask {
     /// The most rows, up to 100,000; 1,000 if left out.
     #[serde(default)]
     limit: Option<usize>,
-}
-
-/// The rows of a query.
-#[derive(Debug, Serialize, ToSchema)]
-struct Answered {
-    /// The columns, in order.
-    columns: Vec<ColumnInfo>,
-    /// The rows; each has one value per column.
-    rows: Vec<Vec<Value>>,
-}
-
-/// A column's name and type.
-#[derive(Debug, Serialize, ToSchema)]
-struct ColumnInfo {
-    /// Its name.
-    name: String,
-    /// `f64`, `s64`, `boolean`, `utf8` or `timestamp`.
-    r#type: String,
 }
 
 /// The sources, by name.
@@ -154,21 +135,9 @@ async fn files(
 }
 
 /// The rows that a SELECT over datasets gives; nothing can be changed by it.
-#[utoipa::path(post, path = "/api/v1/ingestion/query", tag = "ingestion", request_body = Ask, responses((status = 200, body = Answered)))]
-async fn query(State(platform): State<Platform>, Body(ask): Body<Ask>) -> Answer<Json<Answered>> {
+#[utoipa::path(post, path = "/api/v1/ingestion/query", tag = "ingestion", request_body = Ask, responses((status = 200, body = Table)))]
+async fn query(State(platform): State<Platform>, Body(ask): Body<Ask>) -> Answer<Json<Table>> {
     let limit = ask.limit.unwrap_or(1_000).clamp(1, 100_000);
     let (schema, batches) = platform.ingestion().query(&ask.sql, limit).await?;
-    let columns = schema.fields.into_iter();
-    let columns =
-        columns.map(|field| ColumnInfo { name: field.name, r#type: field.r#type.to_string() }).collect();
-    let mut rows = Vec::new();
-    for batch in batches {
-        let count = batch.num_rows();
-        let cells = tables::from_batch(batch).map_err(Error::from)?;
-        for row in 0..count {
-            let values = cells.iter().map(|column| serde_json::to_value(column.value(row)));
-            rows.push(values.collect::<Result<_, _>>().map_err(Error::internal)?);
-        }
-    }
-    Ok(Json(Answered { columns, rows }))
+    Ok(Json(Table::new(schema, batches)?))
 }

@@ -26,6 +26,7 @@ mod scaling;
 mod schedules;
 mod stages;
 mod subscriptions;
+mod table;
 mod unsubscribe;
 
 use axum::{

@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::activity::{Activity, Observed};
-pub(crate) use self::pace::{Pace, hold};
+pub(crate) use self::pace::Pace;
 
 /// What of a request's head is held in memory at most, in bytes; also how much
 /// of a body is read at once.

@@ -13,9 +13,8 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body::{Frame, SizeHint};
@@ -45,26 +44,42 @@ impl Pace {
     }
 }
 
-/// Holds a request's body to its pace; whoever doesn't keep it is answered 408.
-pub(crate) async fn hold(State(pace): State<Pace>, request: Request, next: Next) -> Response {
-    if request.body().is_end_stream() {
-        return next.run(request).await;
+/// Whether a request's body keeps its pace.
+pub(crate) struct Held {
+    pace: Pace,
+    /// None for a request without a body.
+    late: Option<Arc<AtomicBool>>,
+}
+
+impl Pace {
+    /// Holds a request's body to its pace.
+    pub(crate) fn hold(self, request: Request) -> (Request, Held) {
+        if request.body().is_end_stream() {
+            return (request, Held { pace: self, late: None });
+        }
+        let late = Arc::new(AtomicBool::new(false));
+        let request = request.map(|body| Body::new(Paced::new(body, self, late.clone())));
+        (request, Held { pace: self, late: Some(late) })
     }
-    let late = Arc::new(AtomicBool::new(false));
-    let request = request.map(|body| Body::new(Paced::new(body, pace, late.clone())));
-    let response = next.run(request).await;
-    if !late.load(Relaxed) || response.status().is_success() {
-        return response;
+}
+
+impl Held {
+    /// The answer to the request: 408 if it failed and its body was late.
+    pub(crate) fn settle(self, response: Response) -> Response {
+        let late = self.late.is_some_and(|late| late.load(Relaxed));
+        if !late || response.status().is_success() {
+            return response;
+        }
+        let detail = format!(
+            "the request's body did not come in time: it may be waited for {} s, and a second more for every {} \
+             bytes that have come",
+            self.pace.time.as_secs(),
+            self.pace.bytes_per_second
+        );
+        let mut response = Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail).into_response();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
-    let detail = format!(
-        "the request's body did not come in time: it may be waited for {} s, and a second more for every {} bytes \
-         that have come",
-        pace.time.as_secs(),
-        pace.bytes_per_second
-    );
-    let mut response = Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail).into_response();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// A body that ends with an error when it is late.

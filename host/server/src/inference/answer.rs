@@ -7,16 +7,18 @@ use modelyard_lifecycle::runtime::{
     types::{Tensor, TensorData},
 };
 use serde::{Serialize, Serializer, ser::Error as _};
-use serde_json::{Map, Value};
 
-use super::{call::Answered, datatype, raw};
+use super::{
+    call::{Answered, Told},
+    datatype, raw,
+};
 
 #[derive(Serialize)]
 struct InferResponse<'a> {
     model_name: &'a str,
     model_version: &'a str,
     id: &'a str,
-    parameters: &'a Map<String, Value>,
+    parameters: &'a Told,
     outputs: Vec<Output<'a>>,
 }
 
@@ -78,12 +80,12 @@ fn output((tensor, raw): &(Tensor, bool)) -> Output<'_> {
 /// # Errors
 /// `InvalidInput` if bytes that are no text are wanted in JSON.
 pub(super) fn body(model_name: &str, answered: &Answered) -> Result<(Vec<u8>, Option<usize>), Error> {
-    let Answered { id, version, parameters, outputs } = answered;
+    let Answered { id, version, told, outputs } = answered;
     let response = InferResponse {
         model_name,
         model_version: version,
         id,
-        parameters,
+        parameters: told,
         outputs: outputs.iter().map(output).collect(),
     };
     let mut body = serde_json::to_vec(&response).map_err(|error| {
@@ -99,7 +101,7 @@ pub(super) fn body(model_name: &str, answered: &Answered) -> Result<(Vec<u8>, Op
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -109,8 +111,8 @@ mod tests {
     }
 
     fn answered<const N: usize>(outputs: [(Tensor, bool); N]) -> Answered {
-        let parameters = Map::from_iter([("a".to_owned(), json!(1))]);
-        Answered { id: "i".into(), version: "3".into(), parameters, outputs: outputs.into() }
+        let told = Told { model: "m".into(), ..Told::default() };
+        Answered { id: "i".into(), version: "3".into(), told, outputs: outputs.into() }
     }
 
     #[test]
@@ -123,8 +125,11 @@ mod tests {
         let (body, length) = body("m", &answered(outputs)).unwrap();
         assert_eq!(length, None);
         let read: Value = serde_json::from_slice(&body).unwrap();
-        let expected = json!({"model_name": "m", "model_version": "3", "id": "i", "parameters": {"a": 1},
-        "outputs": [
+        let told = json!({
+            "prediction_id": "00000000-0000-0000-0000-000000000000", "model": "m",
+            "queue_us": 0, "instantiate_us": 0, "compute_us": 0, "total_us": 0,
+        });
+        let expected = json!({"model_name": "m", "model_version": "3", "id": "i", "parameters": told, "outputs": [
             {"name": "x", "shape": [3], "datatype": "FP64", "data": [0.1, null, null]},
             {"name": "y", "shape": [1], "datatype": "FP32", "data": [0.1]},
             {"name": "z", "shape": [1], "datatype": "BYTES", "data": ["é"]},

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use modelyard_lifecycle::{
     Code, Error, Platform,
-    deployment::{Answer, Request},
+    deployment::{Answer, Request, Spent},
     runtime::types::Tensor,
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// The header or metadata that keeps a caller on one route.
 pub(super) const STICKY: &str = "modelyard-sticky";
@@ -24,11 +25,26 @@ pub(super) struct Call {
     pub(super) halves: Vec<String>,
 }
 
+/// What is told of a call beside its outputs.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Told {
+    pub(super) prediction_id: Uuid,
+    pub(super) model: String,
+    #[serde(flatten)]
+    pub(super) spent: Spent,
+}
+
+impl Told {
+    fn of(answer: &Answer) -> Self {
+        Self { prediction_id: answer.prediction_id, model: answer.model.clone(), spent: answer.spent }
+    }
+}
+
 /// What is answered.
 pub(super) struct Answered {
     pub(super) id: String,
     pub(super) version: String,
-    pub(super) parameters: Map<String, Value>,
+    pub(super) told: Told,
     /// Each with whether it is wanted raw.
     pub(super) outputs: Vec<(Tensor, bool)>,
 }
@@ -57,7 +73,7 @@ impl Answered {
         Ok(Self {
             id: id.unwrap_or_else(|| answer.prediction_id.to_string()),
             version: answer.version.to_string(),
-            parameters: parameters(&answer),
+            told: Told::of(&answer),
             outputs: outputs.of(answer)?,
         })
     }
@@ -86,19 +102,6 @@ pub(super) fn version(name: &str, version: &str) -> Result<u32, Error> {
 pub(super) fn halves<'a>(inputs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let half = |datatype: &str| matches!(datatype, "FP16" | "BF16");
     inputs.filter(|(_, datatype)| half(datatype)).map(|(name, _)| name.to_owned()).collect()
-}
-
-/// What is told beside the outputs.
-fn parameters(answer: &Answer) -> Map<String, Value> {
-    let told = json!({
-        "prediction_id": answer.prediction_id, "model": answer.model,
-        "queue_us": answer.spent.queue_us, "instantiate_us": answer.spent.instantiate_us,
-        "compute_us": answer.spent.compute_us, "total_us": answer.spent.total_us,
-    });
-    match told {
-        Value::Object(told) => told,
-        _ => Map::new(),
-    }
 }
 
 /// Says how to bring back a model that was unloaded, and why an input is not of

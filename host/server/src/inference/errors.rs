@@ -5,7 +5,6 @@ use axum::{
     body::{Body, to_bytes},
     extract::Request,
     http::{HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value};
@@ -16,28 +15,41 @@ use crate::problem::Problem;
 const MOST: usize = 1 << 20;
 const PROBLEM: &str = "application/problem+json";
 
-/// Puts `error` into every failure below `/v2`, wherever it was answered. It is
-/// `application/json`, as KServe's client wants it, unless problem details were
-/// asked for.
-pub(crate) async fn errors(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    if path != "/v2" && !path.starts_with("/v2/") {
-        return next.run(request).await;
+/// How failures are told to whoever asked below `/v2`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Errors {
+    /// Problem details were asked for.
+    problem: bool,
+}
+
+impl Errors {
+    /// None for a request elsewhere.
+    pub(crate) fn wanted(request: &Request) -> Option<Self> {
+        let path = request.uri().path();
+        if path != "/v2" && !path.starts_with("/v2/") {
+            return None;
+        }
+        let accepted = request.headers().get_all(header::ACCEPT);
+        let problem = accepted.iter().any(|value| value.to_str().is_ok_and(|value| value.contains(PROBLEM)));
+        Some(Self { problem })
     }
-    let accepted = request.headers().get_all(header::ACCEPT);
-    let problem = accepted.iter().any(|value| value.to_str().is_ok_and(|value| value.contains(PROBLEM)));
-    let response = next.run(request).await;
-    let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
-        return response;
+
+    /// Puts `error` into a failure, wherever it was answered. It is
+    /// `application/json`, as KServe's client wants it, unless problem details
+    /// were asked for.
+    pub(crate) async fn rewritten(self, response: Response) -> Response {
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return response;
+        }
+        let (mut parts, body) = response.into_parts();
+        let body = to_bytes(body, MOST).await.unwrap_or_default();
+        let body = Value::Object(with_error(status, &body)).to_string();
+        let media = if self.problem { PROBLEM } else { "application/json" };
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+        parts.headers.remove(header::CONTENT_LENGTH);
+        (parts, Body::from(body)).into_response()
     }
-    let (mut parts, body) = response.into_parts();
-    let body = to_bytes(body, MOST).await.unwrap_or_default();
-    let body = Value::Object(with_error(status, &body)).to_string();
-    let media = if problem { PROBLEM } else { "application/json" };
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
-    parts.headers.remove(header::CONTENT_LENGTH);
-    (parts, Body::from(body)).into_response()
 }
 
 /// The members of a failure, `error` among them.

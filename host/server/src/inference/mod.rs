@@ -34,7 +34,7 @@ use axum::{
 use modelyard_lifecycle::Platform;
 use serde_json::{Value, json};
 
-pub(crate) use errors::errors;
+pub(crate) use errors::Errors;
 
 /// The largest body of a request, in bytes, also after decompression.
 #[derive(Clone, Copy)]

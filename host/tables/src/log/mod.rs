@@ -128,10 +128,14 @@ impl<M: Clone + Send + Sync + 'static> Log<M> {
         if pending.bytes + bytes.len() > MAX_PENDING + MAX_FRAME {
             return Err(Error::Full(self.shared.dir.display().to_string()));
         }
+        let first = pending.frames.is_empty();
         pending.bytes += bytes.len();
         pending.frames.push(Frame { bytes, meta, done });
         drop(pending);
-        self.shared.wake.notify_one();
+        // The first one begins a group; the thread need not wake for the others.
+        if first {
+            self.shared.wake.notify_one();
+        }
         Ok(())
     }
 
@@ -228,7 +232,7 @@ impl<M: Clone> Shared<M> {
             while pending.frames.is_empty() && pending.flushes.is_empty() && !pending.closed {
                 self.wake.wait(&mut pending);
             }
-            // Let a group gather, unless somebody asked to hurry.
+            // Let a group gather, unless somebody asks to hurry.
             let until = Instant::now() + self.interval;
             while pending.flushes.is_empty() && !pending.closed {
                 if self.interval.is_zero() || self.wake.wait_until(&mut pending, until).timed_out() {

@@ -7,7 +7,7 @@ use std::{
 
 use arrow::{
     array::{ArrayRef, AsArray, BooleanArray, RecordBatch},
-    compute::filter_record_batch,
+    compute::{SortOptions, concat_batches, filter_record_batch, sort_to_indices, take_record_batch},
 };
 use modelyard_blobs::Digest;
 use modelyard_clock::Timestamp;
@@ -169,6 +169,24 @@ impl PredictionLog {
         .await
     }
 
+    /// The last `most` rows of a window by time, the latest first, with the
+    /// labels known now.
+    pub async fn latest(&self, window: &Window, most: usize) -> Result<(Schema, RecordBatch)> {
+        let scanner = self.joined(window, false).await?;
+        blocking(move || {
+            let schema = scanner.schema().clone();
+            let mut kept = RecordBatch::new_empty(schema.to_arrow());
+            for batch in scanner {
+                kept = concat_batches(&kept.schema(), [&kept, &batch?])?;
+                if kept.num_rows() > most {
+                    kept = last(&kept, most)?;
+                }
+            }
+            Ok((schema, last(&kept, most)?))
+        })
+        .await
+    }
+
     /// The number of predictions of a deployment in [from, to).
     pub async fn count(
         &self,
@@ -203,6 +221,13 @@ impl PredictionLog {
         }
         Ok(count)
     }
+}
+
+/// The last `most` rows by time, the latest first.
+fn last(batch: &RecordBatch, most: usize) -> Result<RecordBatch> {
+    let at = batch.column_by_name(AT).ok_or_else(|| Error::no_column(AT, "among the predictions", []))?;
+    let latest = SortOptions { descending: true, nulls_first: false };
+    Ok(take_record_batch(batch, &sort_to_indices(at, Some(latest), Some(most))?)?)
 }
 
 pub(super) fn parse_ids(batch: &RecordBatch) -> Result<Vec<PredictionId>> {

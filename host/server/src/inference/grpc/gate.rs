@@ -12,7 +12,7 @@ use modelyard_lifecycle::{Code, Error};
 use tonic::Status;
 
 use super::errors;
-use crate::auth::Auth;
+use crate::{auth::Auth, trace};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -25,8 +25,13 @@ pub(super) struct Gate {
     pub(super) most: usize,
 }
 
-/// Lets a call through with its actor, for as long as its caller waits.
-pub(super) async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+/// Lets a call through, or answers why not.
+pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    trace::traced(request, |request| through(gate, request, next)).await
+}
+
+/// With its actor, for as long as its caller waits.
+async fn through(gate: Gate, mut request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     match gate.auth.admit(request.method(), uri.path(), request.headers()).await {
         Ok(actor) => request.extensions_mut().insert(actor),

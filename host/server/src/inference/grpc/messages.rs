@@ -16,7 +16,7 @@ use super::proto::{
     model_infer_response::InferOutputTensor,
 };
 use crate::inference::{
-    call::{self, Answered, Call, Outputs, Wanted},
+    call::{self, Answered, Call, Outputs, Told, Wanted},
     datatype, input, raw,
 };
 
@@ -208,10 +208,23 @@ pub(super) fn response(model_name: String, answered: Answered) -> ModelInferResp
         model_name,
         model_version: answered.version,
         id: answered.id,
-        parameters: answered.parameters.into_iter().map(|(name, value)| (name, parameter(value))).collect(),
+        parameters: parameters(answered.told),
         outputs,
         raw_output_contents,
     }
+}
+
+fn parameters(told: Told) -> BTreeMap<String, InferParameter> {
+    let Told { prediction_id, model, spent } = told;
+    let times = [
+        ("queue_us", spent.queue_us),
+        ("instantiate_us", spent.instantiate_us),
+        ("compute_us", spent.compute_us),
+        ("total_us", spent.total_us),
+    ];
+    let times = times.map(|(name, micros)| (name, micros.into()));
+    let texts = [("prediction_id", prediction_id.to_string().into()), ("model", model.into())];
+    texts.into_iter().chain(times).map(|(name, value)| (name.to_owned(), parameter(value))).collect()
 }
 
 fn typed(data: TensorData) -> InferTensorContents {

@@ -27,13 +27,13 @@ use axum::{Router, middleware};
 use modelyard_lifecycle::Platform;
 use tokio::sync::watch;
 use tonic::{codec::CompressionEncoding, service::Routes};
-use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
     health_proto::health_server::HealthServer,
     proto::grpc_inference_service_server::GrpcInferenceServiceServer, service::Service,
 };
-use crate::{auth::Auth, trace};
+use crate::auth::Auth;
 
 /// The services, taking messages of at most `most` bytes, before and after
 /// decompression. Streams end when `stop` says so.
@@ -53,7 +53,6 @@ fn around(routes: Router, auth: Auth, most: usize) -> Router {
     routes
         .layer(CatchPanicLayer::custom(errors::panicked))
         .layer(middleware::from_fn_with_state(gate::Gate { auth, most }, gate::pass))
-        .layer(TraceLayer::new_for_http().make_span_with(trace::Begin).on_response(trace::End))
 }
 
 #[cfg(test)]

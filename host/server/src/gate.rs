@@ -1,0 +1,71 @@
+//! What a request passes before its handler, and its answer after it: the one
+//! place for the order of these things, each of which is decided elsewhere.
+//!
+//! It is one layer, not one for each of them: a layer of axum costs every call
+//! some allocations and a step of indirection.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use modelyard_lifecycle::{Error, Platform};
+
+use crate::{
+    auth::Auth,
+    connections::{Options, Pace},
+    idempotency, inference,
+    problem::Failure,
+    trace,
+};
+
+/// What stands before every handler.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    platform: Platform,
+    auth: Auth,
+    pace: Pace,
+}
+
+impl Gate {
+    pub(crate) fn new(platform: Platform, auth: Auth, clients: &Options) -> Self {
+        Self { platform, auth, pace: Pace::from(clients) }
+    }
+
+    /// A span around it, the protocol's words for a failure, a body that comes
+    /// in time.
+    async fn through(self, request: Request, next: Next) -> Response {
+        let errors = inference::Errors::wanted(&request);
+        let (request, pace) = self.pace.hold(request);
+        let answer = AssertUnwindSafe(self.admitted(request, next)).catch_unwind().await;
+        let response = pace.settle(answer.unwrap_or_else(|_| broken_off()));
+        match errors {
+            None => response,
+            Some(errors) => errors.rewritten(response).await,
+        }
+    }
+
+    /// A caller who may, and what was not done before.
+    async fn admitted(self, mut request: Request, next: Next) -> Response {
+        match self.auth.admit(request.method(), request.uri().path(), request.headers()).await {
+            Ok(actor) => {
+                request.extensions_mut().insert(actor);
+                idempotency::repeat(self.platform, request, next).await
+            }
+            Err(error) => Failure(error).into_response(),
+        }
+    }
+}
+
+/// Lets a request through, or answers why not.
+pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    trace::traced(request, |request| gate.through(request, next)).await
+}
+
+/// What panicked has said so in the log.
+fn broken_off() -> Response {
+    Failure(Error::internal("the request was broken off by a fault of the server")).into_response()
+}

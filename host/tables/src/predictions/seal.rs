@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Weak},
     time::Duration,
 };
+
+use tokio::sync::oneshot;
 
 use super::{Inner, Limits, Prediction, PredictionLog, Sealed, record::Head, rows};
 use crate::{
@@ -15,6 +18,9 @@ use crate::{
 
 /// How often size and age are looked at.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How far sealing stands back, from 0 to 19.
+const NICENESS: i32 = 10;
 
 type Group = Vec<(Arc<Segment<Head>>, Entry<Head>)>;
 
@@ -76,7 +82,7 @@ impl PredictionLog {
     async fn seal_group(&self, group: Group) -> Result<Sealed> {
         let heads: Vec<Head> = group.iter().map(|(_, entry)| entry.meta.clone()).collect();
         let files = self.inner.files.clone();
-        let writer = blocking(move || {
+        let writer = aside(move || {
             let calls = group.iter().map(|(segment, entry)| Prediction::decode(&segment.read(entry)?));
             let (schema, batches) = rows::table(calls.collect::<Result<_>>()?)?;
             let mut writer = files.writer(&schema)?;
@@ -116,6 +122,19 @@ fn describe(heads: &[Head], file: &FileInfo) -> Result<Sealed> {
         first_id: ids().min().unwrap_or(first.id),
         last_id: ids().max().unwrap_or(first.id),
     })
+}
+
+/// Runs long work on a thread that the system runs when the others leave it
+/// time, so that calls don't wait for what was asked before.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let (done, outcome) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("tables-seal".into()).spawn(move || {
+        // Where that isn't allowed, it is a thread as any other.
+        let _ = rustix::process::nice(NICENESS);
+        let _ = done.send(work());
+    });
+    thread.map_err(Error::at(Path::new("a thread for sealing")))?;
+    outcome.await.unwrap_or(Err(Error::Closed))
 }
 
 /// Runs blocking work of this crate.

@@ -97,10 +97,10 @@ async fn flipped_bytes_in_the_cache_are_compiled_again() {
     // A truncated file, and one without its checksum.
     std::fs::write(&path, &sound[..sound.len() / 2]).unwrap();
     home.runtime.plugin(&name, bytes.clone()).await.unwrap();
-    std::fs::remove_file(path.with_extension("sha256")).unwrap();
+    std::fs::remove_file(path.with_extension("crc32")).unwrap();
     let fresh = Runtime::new(options(home.directory.path())).unwrap();
     fresh.plugin(&name, bytes).await.unwrap();
-    assert!(path.with_extension("sha256").exists());
+    assert!(path.with_extension("crc32").exists());
 }
 
 #[test]

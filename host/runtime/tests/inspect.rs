@@ -202,6 +202,9 @@ fn the_size_cap_comes_before_everything() {
         }
         other => panic!("{other:?}"),
     }
+    // Also before what isn't a component is looked at.
+    let text = "a".repeat(bytes.len());
+    assert!(matches!(home.runtime.inspect(text.as_bytes()), Err(Error::TooLarge { .. })));
     let home = home_with(|options| options.max_component_bytes = bytes.len());
     assert!(home.runtime.inspect(&bytes).is_ok());
 }

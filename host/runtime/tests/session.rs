@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use common::{f64s, fp64, home, home_with, limits};
-use modelyard_runtime::types::{ColumnData, Field, GuestError, Table, Unavailable};
+use modelyard_runtime::types::{ColumnData, Field, GuestError, Settings, Table, Task, Unavailable};
 use modelyard_runtime::{
     BatchSource, CallError, Capability, Error, Fault, Grants, Limits, Object, Objects, Progress, Session,
     Tables,
@@ -233,6 +233,54 @@ async fn a_batch_that_breaks_the_contract_is_named() {
             other => panic!("{wrong}: {other:?}"),
         }
     }
+}
+
+/// A plugin that breaks the contract, and says so in these words.
+#[track_caller]
+fn broken<T>(outcome: Result<T, CallError>, words: &str) {
+    match outcome.map(drop).map_err(|error| error.fault) {
+        Err(Fault::BadOutput(what)) => assert!(what.contains(words), "{what}"),
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_measured_as_nan_is_refused_whoever_measured_it() {
+    let data = || -> Box<dyn BatchSource> { Box::new(Tables::new(vec![f64s("x", &[1.0])]).unwrap()) };
+    let open = async |kind| home().plugin(kind).await.session(limits(), grants()).await.unwrap();
+    let mut session = open("evaluation").await;
+    session.evaluate("", data()).await.unwrap();
+    broken(session.evaluate("metric", data()).await, "the metric `auc` is NaN");
+    broken(session.evaluate("curve", data()).await, "the curve `roc` is NaN");
+
+    let mut session = open("training").await;
+    let settings = |parameters: &str| Settings {
+        task: Task::Regression,
+        target: "x".into(),
+        weight: None,
+        ignore: vec![],
+        seed: 1,
+        parameters: parameters.into(),
+    };
+    session.train(&settings(""), data(), None).await.unwrap();
+    session.train(&settings(""), data(), Some(data())).await.unwrap();
+    broken(session.train(&settings("metric"), data(), None).await, "the metric `loss` is NaN");
+    broken(
+        session.train(&settings("importance"), data(), Some(data())).await,
+        "the importance of `x` is NaN",
+    );
+
+    let mut session = open("monitoring").await;
+    session.check("", data(), data()).await.unwrap();
+    broken(session.check("metric", data(), data()).await, "the metric `psi` is NaN");
+    broken(session.check("finding", data(), data()).await, "the finding `psi` is NaN");
+}
+
+#[tokio::test]
+async fn a_wrong_shape_is_named_on_the_cold_path_too() {
+    let plugin = home().plugin("scoring").await;
+    let mut session = plugin.session(limits(), Grants::default()).await.unwrap();
+    broken(session.predict(&[fp64("shape", &[1.0, 2.0])]).await, "[3] and 2 elements");
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use modelyard_runtime::{
     CompileLimits, Limits, Model, ModelOptions, Options, Plugin, Runtime, Worker, digest,
 };
 
+const GUESTS: [&str; 6] = ["scoring", "ingestion", "features", "training", "evaluation", "monitoring"];
+
 /// A guest as a component, built when its sources are newer.
 pub fn guest(name: &str) -> Bytes {
     let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
@@ -25,8 +27,7 @@ pub fn guest(name: &str) -> Bytes {
         [guests.join(name).join("src/lib.rs"), guests.join("Cargo.lock"), guests.join("../../../../wit")];
     let newest = sources.iter().map(|path| modified(path)).max().unwrap();
     if modified(&built) < newest {
-        let crates: Vec<PathBuf> =
-            ["scoring", "ingestion", "features"].iter().map(|name| guests.join(name)).collect();
+        let crates: Vec<PathBuf> = GUESTS.iter().map(|name| guests.join(name)).collect();
         let built = modelyard_build::build_all(&crates, &Default::default()).expect("the guests build");
         let found = built.into_iter().find(|built| built.name == format!("guest-{name}")).unwrap();
         return found.bytes.into();

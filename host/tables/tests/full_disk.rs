@@ -59,8 +59,12 @@ impl Drop for Small {
 }
 
 async fn open_logs_on(small: &Small, blobs: &std::path::Path) -> Tables {
+    open_logs_every(small, blobs, 1).await
+}
+
+async fn open_logs_every(small: &Small, blobs: &std::path::Path, commit_interval_ms: u64) -> Tables {
     let blobs = Blobs::open(&modelyard_blobs::Options::directory(blobs)).await.unwrap();
-    let options = Options { commit_interval_ms: 1, ..Options::new(small.0.path().join("tables")) };
+    let options = Options { commit_interval_ms, ..Options::new(small.0.path().join("tables")) };
     Tables::open(options, blobs, Clock::system()).await.unwrap()
 }
 
@@ -99,6 +103,29 @@ async fn logs_refuse_and_recover() {
     let tables = open_logs_on(&small, blobs.path()).await;
     assert_eq!(tables.predictions().count("flights", None, None).await.unwrap(), 3);
     assert_eq!(tables.labels().count(), 1);
+    drop(tables);
+}
+
+#[tokio::test]
+async fn what_was_refused_does_not_come_back() {
+    let Some(small) = Small::mount() else { return };
+    let blobs = tempfile::tempdir().unwrap();
+    // Long enough for two calls to be of one commit.
+    let tables = open_logs_every(&small, blobs.path(), 300).await;
+    let log = tables.predictions();
+    let first = prediction("flights", 1, "2013-01-01", 1.0);
+    log.append_durable(&first).await.unwrap();
+    small.fill();
+    // The first of them fits where the file's last page has room: it is written whole, and refused.
+    let fits = prediction("flights", 1, "2013-01-01", 2.0);
+    let mut large = prediction("flights", 1, "2013-01-01", 3.0);
+    large.outputs.push(texts("text", &["t".repeat(100_000).as_str()]));
+    let refused = tokio::join!(log.append_durable(&fits), log.append_durable(&large));
+    assert!(matches!(refused, (Err(Error::Full(_)), Err(Error::Full(_)))), "{refused:?}");
+    drop(tables);
+    let tables = open_logs_on(&small, blobs.path()).await;
+    let ids = [&first, &fits, &large].map(|call| call.id.into());
+    assert_eq!(tables.predictions().known(&ids).await.unwrap(), [true, false, false]);
     drop(tables);
 }
 

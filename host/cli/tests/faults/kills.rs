@@ -50,12 +50,18 @@ async fn a_pull_that_is_killed_goes_on_where_it_was() {
     yard.restart();
     let partly = whole(&yard, "growing").await;
     assert!(partly > 0 && partly <= last, "{partly} rows");
-    // Small ones, killed at any moment.
-    for _ in 0..4 {
+    // Small ones, killed at any moment, and as soon as the rows can be seen.
+    for round in 0..6 {
+        let versions =
+            async |yard: &Yard| yard.get("/ingestion/datasets/growing").await.ok()["version"].clone();
+        let before = versions(&yard).await;
         grow(last, last + 20_000);
         last += 20_000;
         yard.post("/ingestion/sources/growing/pull", json!({})).await.ok();
-        tokio::time::sleep(moment(900)).await;
+        match round % 2 {
+            0 => while versions(&yard).await == before {},
+            _ => tokio::time::sleep(moment(900)).await,
+        }
         yard.kill();
         yard.restart();
         let rows = whole(&yard, "growing").await;
@@ -106,6 +112,8 @@ async fn an_upload_that_is_killed_is_there_whole_or_not_at_all() {
         tokio::time::sleep(moment(2_000)).await;
         yard.kill();
         let _ = sending.await.unwrap();
+        // What the kill would have left a moment later, or earlier.
+        fs::write(yard.data.join("compiled/.tmpcode"), "half of it").unwrap();
         yard.restart();
         assert_eq!(yard.unfinished(), Vec::<std::path::PathBuf>::new(), "round {round}");
         assert!([200, 404].contains(&yard.get(&format!("/plugins/{name}")).await.status));
@@ -118,6 +126,25 @@ async fn an_upload_that_is_killed_is_there_whole_or_not_at_all() {
         let request = yard.request(Method::POST, &path).header("content-type", "text/csv").body(csv(0..10));
         assert_eq!(answer(request).await.ok()["rows"], 10);
     }
+    yard.sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_upload_that_is_killed_is_there_whole_or_not_at_all() {
+    let mut yard = Yard::start(&[]);
+    // More rows than a pull commits at once.
+    let rows = 1_150_000;
+    let text: String =
+        std::iter::once("id\n".to_owned()).chain((0..rows).map(|id| format!("{id}\n"))).collect();
+    let sending = tokio::spawn(yard.upload("large", text.clone(), Some("large")).send());
+    while yard.get("/ingestion/datasets/large").await.status != 200 {}
+    yard.kill();
+    let _ = sending.await.unwrap();
+    yard.restart();
+    assert_eq!(ids(&yard, "large").await, (rows, rows));
+    let pulled = yard.rows("large", &text, Some("large")).await.ok();
+    assert_eq!(pulled["rows"], rows, "{pulled}");
+    assert_eq!(ids(&yard, "large").await, (rows, rows));
     yard.sound().await;
 }
 
@@ -139,9 +166,11 @@ async fn what_was_found_before_a_kill_is_told_once_after_it() {
         let made = yard.post("/subscriptions", hook).await.ok();
         secrets.push(made["secret"].as_str().unwrap().to_owned());
     }
-    // Nobody listens yet; the process ends as soon as the event is acknowledged.
-    assert_eq!(yard.rows("torn", "id,x\n1,2\n2\n3,4\n", None).await.ok()["rejected"], 1);
+    // Nobody listens yet; the process ends as soon as the rows can be seen, before it answers.
+    let sending = tokio::spawn(yard.upload("torn", "id,x\n1,2\n2\n3,4\n", None).send());
+    while yard.get("/ingestion/datasets/torn").await.status != 200 {}
     yard.kill();
+    let _ = sending.await.unwrap();
     // And again, while it tries in vain.
     yard.restart();
     tokio::time::sleep(moment(1_000)).await;

@@ -237,12 +237,12 @@ async fn calls_until_killed(yard: &mut Yard, since: Duration) -> Vec<String> {
 }
 
 /// The same label whenever it is sent.
-fn label(id: &str) -> Value {
+pub fn label(id: &str) -> Value {
     json!({"prediction_id": id, "label": true, "at": "2030-01-01T00:00:00Z"})
 }
 
 /// Every prediction is known, and is one.
-async fn all_known(yard: &Yard, ids: &[String]) {
+pub async fn all_known(yard: &Yard, ids: &[String]) {
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
     let labels: Vec<_> = ids.iter().map(|id| label(id)).collect();
     let labels = json!({"labels": labels});

@@ -1,5 +1,5 @@
 //! Bad input and faults, against the binary as it is run: wrong uploads, broken
-//! sources, `kill -9` in the middle of things, a full disk, damaged files.
+//! sources, `kill -9` in the middle of things, a full disk, a power cut, damaged files.
 
 #![allow(
     unreachable_pub,
@@ -15,6 +15,7 @@ mod disk;
 mod input;
 mod kills;
 mod plugins;
+mod power;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -7,8 +7,8 @@ use crate::{
     client::Client,
     commands::{
         clock, deployment, documentation, evaluation, experiments, features, feedback, function, governance,
-        ingestion, job, model, monitoring, plugin, registry, retirement, scaling, schedule, serve,
-        subscription,
+        ingestion, job, model, monitoring, plugin, registry, retirement, runs, scaling, schedule, serve,
+        subscription, sweep,
     },
     context::Context,
     manifest,
@@ -68,6 +68,10 @@ enum Command {
     Features(features::Command),
     /// Experiments, runs and sweeps: train models.
     Experiments(experiments::Command),
+    /// Train many times and pick the best (short for `experiments sweep`).
+    Sweep(sweep::Command),
+    /// Runs: list, show and compare them.
+    Runs(runs::Command),
     /// Evaluations: hold models to data.
     Evaluation(evaluation::Command),
     /// Models, versions, aliases and lineage.
@@ -115,6 +119,8 @@ impl Cli {
             Command::Ingestion(command) => command.run(&context()?).await,
             Command::Features(command) => command.run(&context()?).await,
             Command::Experiments(command) => command.run(&context()?).await,
+            Command::Sweep(command) => command.run(&context()?).await,
+            Command::Runs(command) => command.run(&context()?).await,
             Command::Evaluation(command) => command.run(&context()?).await,
             Command::Registry(command) => command.run(&context()?).await,
             Command::Model(command) => command.run(&context()?).await,

@@ -47,6 +47,9 @@ pub struct Inner {
     pub(crate) mounts: Mounts,
     pub(crate) clients: Clients,
     pub(crate) jobs: Jobs,
+    pub(crate) trainings: crate::experiments::Trainings,
+    /// One sweep is resumed at a time, so that none is resumed twice.
+    pub(crate) resuming: Mutex<()>,
     pub(crate) listings: crate::ingestion::Listings,
     /// One writer per dataset at a time.
     pub(crate) writing: crate::ingestion::Writers,
@@ -107,6 +110,8 @@ impl Platform {
             mounts: Mounts::default(),
             clients: Clients::default(),
             jobs: Jobs::default(),
+            trainings: Default::default(),
+            resuming: Mutex::default(),
             listings: Default::default(),
             writing: Default::default(),
         }));
@@ -145,6 +150,7 @@ impl Platform {
             crate::experiments::Experiment,
             crate::experiments::Run,
             crate::experiments::Sweep,
+            crate::experiments::Trial,
             crate::features::TrainingSet,
             crate::features::View,
             crate::features::ViewVersion,

@@ -27,6 +27,10 @@ pub struct Seen {
     pub points: Vec<Point>,
 }
 
+/// Is told of each live metric: its name, step and value; whether the work
+/// should stop.
+pub type Watch = Box<dyn Fn(&str, u64, f64) -> bool + Send + Sync>;
+
 /// Work under way. A cheap handle.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<State>);
@@ -36,12 +40,18 @@ struct State {
     seen: Mutex<Seen>,
     cancelled: AtomicBool,
     parent: Option<Progress>,
+    watch: Option<Watch>,
 }
 
 impl Progress {
     /// Progress that is cancelled when `self` is, and seen apart from it.
     pub fn child(&self) -> Self {
         Self(Arc::new(State { parent: Some(self.clone()), ..State::default() }))
+    }
+
+    /// A child whose live metrics somebody watches.
+    pub fn watched(&self, watch: Watch) -> Self {
+        Self(Arc::new(State { parent: Some(self.clone()), watch: Some(watch), ..State::default() }))
     }
 
     /// What can be seen now.
@@ -80,6 +90,9 @@ impl runtime::Progress for State {
     }
 
     fn metric(&self, name: &str, step: u64, value: f64) {
+        if self.watch.as_ref().is_some_and(|watch| watch(name, step, value)) {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
         let mut seen = self.seen.lock();
         if seen.points.len() < POINTS && value.is_finite() {
             seen.points.push(Point { name: name.chars().take(80).collect(), step, value });

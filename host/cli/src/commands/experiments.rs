@@ -1,14 +1,13 @@
 //! `modelyard experiments`.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::{runs, sweep};
 use crate::{
     context::{Context, Limit, Wait},
-    document::{self, Begin, Parameter, Spec, Usage},
+    document::{Begin, Parameter, Spec, Usage},
     output::Column,
 };
 
@@ -20,25 +19,6 @@ const EXPERIMENTS: &[Column] = &[
     ("DESCRIPTION", "description"),
     ("UPDATED", "updated_at"),
 ];
-const RUNS: &[Column] = &[
-    ("RUN", "id"),
-    ("EXPERIMENT", "experiment"),
-    ("STATUS", "status"),
-    ("METRICS", "metrics"),
-    ("SECONDS", "seconds"),
-    ("CREATED", "created_at"),
-    ("ERROR", "error"),
-];
-const SWEEPS: &[Column] = &[
-    ("SWEEP", "id"),
-    ("EXPERIMENT", "spec.experiment"),
-    ("STATUS", "status"),
-    ("METRIC", "spec.metric"),
-    ("BEST RUN", "best"),
-    ("BEST VALUE", "best_value"),
-    ("CREATED", "created_at"),
-];
-
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  modelyard experiments put size --dataset penguins --task regression --target body_mass_g --trainer training-gbdt\n  modelyard experiments run size"
@@ -71,15 +51,19 @@ enum Verb {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Train many times with other parameters and pick the best.
-    #[command(
-        after_help = "Example:\n  modelyard experiments sweep size --grid max_depth=3,5,7 --grid eta=0.1,0.3 --metric rmse --minimize"
-    )]
-    Sweep(Sweep),
+    /// Train many times with other parameters and pick the best (also `modelyard sweep`).
+    Sweep(sweep::Command),
     /// List sweeps, latest first; or show one.
     Sweeps {
         /// Show this sweep.
         sweep: Option<String>,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// List a sweep's trials, in the order in which they were proposed.
+    Trials {
+        /// The sweep.
+        sweep: String,
         #[command(flatten)]
         limit: Limit,
     },
@@ -165,38 +149,6 @@ struct Run {
     wait: Wait,
 }
 
-#[derive(Debug, Args)]
-struct Sweep {
-    /// The experiment; may stand in the file instead.
-    experiment: Option<String>,
-    /// The whole specification: a .toml or .json file, or - for standard input.
-    #[arg(long, short, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// A training parameter and the values to try; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE,…")]
-    grid: Vec<String>,
-    /// grid: every combination; random: so many drawn with the seed.
-    #[arg(long)]
-    strategy: Option<String>,
-    /// The most runs.
-    #[arg(long, value_name = "N")]
-    max_runs: Option<u32>,
-    /// The most runs at once.
-    #[arg(long, value_name = "N")]
-    parallel: Option<u32>,
-    /// The metric that decides.
-    #[arg(long)]
-    metric: Option<String>,
-    /// Less is better.
-    #[arg(long)]
-    minimize: bool,
-    /// The seed of random.
-    #[arg(long)]
-    seed: Option<u64>,
-    #[command(flatten)]
-    wait: Wait,
-}
-
 impl Command {
     pub(crate) async fn run(self, context: &Context) -> Result<()> {
         const PATH: &[&str] = &["experiments"];
@@ -209,18 +161,14 @@ impl Command {
                 let spec = spec.set("from", run.from).set("to", run.to).done();
                 context.post(&["experiments", &run.name, "runs"], Some(&spec), !run.wait.no_wait).await
             }
-            Verb::Runs { run: Some(run), .. } => context.show(&["experiments", "runs", &run], &[]).await,
-            Verb::Runs { experiment, limit, .. } => {
-                context.list(&["experiments", "runs"], &[("experiment", experiment)], limit, RUNS).await
-            }
-            Verb::Sweep(sweep) => {
-                let spec = sweep.spec()?;
-                context.post(&["experiments", "sweeps"], Some(&spec), !sweep.wait.no_wait).await
-            }
+            Verb::Runs { run: Some(run), .. } => runs::show(context, &run).await,
+            Verb::Runs { experiment, limit, .. } => runs::list(context, experiment, limit).await,
+            Verb::Sweep(sweep) => sweep.run(context).await,
             Verb::Sweeps { sweep: Some(sweep), .. } => {
                 context.show(&["experiments", "sweeps", &sweep], &[]).await
             }
-            Verb::Sweeps { limit, .. } => context.list(&["experiments", "sweeps"], &[], limit, SWEEPS).await,
+            Verb::Sweeps { limit, .. } => sweep::list(context, limit).await,
+            Verb::Trials { sweep, limit } => sweep::trials(context, &sweep, limit).await,
         }
     }
 }
@@ -257,34 +205,4 @@ fn join(text: &str) -> Result<Value> {
         renamed.insert(key.to_owned(), column.into());
     }
     Ok(json!({"view": view, "keys": renamed}))
-}
-
-impl Sweep {
-    fn spec(&self) -> Result<Value> {
-        let mut spec = Spec::default();
-        if let Some(file) = &self.file {
-            let Value::Object(members) = document::read(file)? else {
-                bail!("{}: a specification is a table of fields", file.display());
-            };
-            for (name, value) in members {
-                spec = spec.set(&name, Some(value));
-            }
-        } else if self.experiment.is_none() {
-            bail!(Usage::new("give an experiment, or a --file with one"));
-        }
-        let mut grid = Vec::new();
-        for values in &self.grid {
-            let Some((name, values)) = values.split_once('=') else {
-                bail!(Usage::new(format!("--grid {values}: write max_depth=3,5,7")));
-            };
-            let value =
-                |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
-            let value = Value::Array(values.split(',').map(value).collect());
-            grid.push(Parameter { name: name.to_owned(), value });
-        }
-        let spec = spec.set("experiment", self.experiment.as_ref()).parameters("parameters", &grid);
-        let spec = spec.set("strategy", self.strategy.as_ref()).set("max_runs", self.max_runs);
-        let spec = spec.set("parallel", self.parallel).set("metric", self.metric.as_ref());
-        Ok(spec.set("maximize", self.minimize.then_some(false)).set("seed", self.seed).done())
-    }
 }

@@ -18,10 +18,12 @@ pub(crate) mod monitoring;
 pub(crate) mod plugin;
 pub(crate) mod registry;
 pub(crate) mod retirement;
+pub(crate) mod runs;
 pub(crate) mod scaling;
 pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod subscription;
+pub(crate) mod sweep;
 
 use clap::Args;
 

@@ -9,7 +9,7 @@ use modelyard_blobs::Digest;
 use modelyard_catalog::{Order, Page, Query, Ref};
 use modelyard_runtime::{
     Grants, Kind,
-    types::{Metric, Signature},
+    types::{Evaluation as Report, Metric, Signature},
 };
 use modelyard_tables::{Column, FileInfo, Scan, Scanner, Schema};
 use serde_json::{Value, json};
@@ -41,18 +41,19 @@ struct Subject<'a> {
 impl Evaluations<'_> {
     /// Evaluates a run on rows, with its experiment's evaluation plugin.
     pub(crate) async fn of_run(&self, run: &Run, rows: &Digest) -> Result<Evaluation> {
-        let missing = || Error::conflict(format!("the run {} has no model to evaluate", run.id));
-        let subject = Subject {
-            name: format!("run:{}", run.id),
-            task: run.spec.task,
-            component: run.component.ok_or_else(missing)?,
-            features: run.features.as_ref(),
-            columns: &run.columns,
-            signature: run.signature.as_ref().ok_or_else(missing)?,
-        };
         let evaluator = run.spec.evaluation.clone().unwrap_or_else(|| default_for(run.spec.task));
-        let actor = Actor::system();
+        let (actor, subject) = (Actor::system(), subject_of_run(run)?);
         self.evaluate(&actor, subject, std::slice::from_ref(rows), "test", &run.spec.target, evaluator).await
+    }
+
+    /// Measures a run on rows, with its experiment's evaluation plugin; nothing
+    /// is kept.
+    pub(crate) async fn measure_run(&self, run: &Run, rows: &Digest) -> Result<Vec<Metric>> {
+        let evaluator = run.spec.evaluation.clone().unwrap_or_else(|| default_for(run.spec.task));
+        let subject = subject_of_run(run)?;
+        let (_, _, report) =
+            self.report(&subject, std::slice::from_ref(rows), &run.spec.target, &evaluator).await?;
+        Ok(report.metrics)
     }
 
     /// Evaluates a model version on a dataset (version), which must hold the
@@ -108,16 +109,7 @@ impl Evaluations<'_> {
         target: &str,
         evaluator: EvaluatorSpec,
     ) -> Result<Evaluation> {
-        let predictions = self.predict(&subject, rows, target).await?;
-        let plugin =
-            self.0.plugins().of_kind("evaluation.plugin", &evaluator.plugin, Kind::Evaluation).await?;
-        let mut session = self.0.plugins().session(&plugin.digest, Grants::default()).await?;
-        let parameters = plugins::with_defaults(
-            &evaluator.parameters,
-            columns_for(&plugin.parameters, subject.task, target, subject.signature),
-        )?;
-        let reader = ScanSource::new(self.0.tables.scan(&[predictions.digest], Scan::default()).await?)?;
-        let report = session.evaluate(&parameters.to_string(), Box::new(reader)).await?;
+        let (predictions, component, report) = self.report(&subject, rows, target, &evaluator).await?;
         let evaluation = Evaluation {
             id: uuid::Uuid::now_v7().to_string(),
             subject: subject.name,
@@ -125,7 +117,7 @@ impl Evaluations<'_> {
             predictions: predictions.digest,
             rows: predictions.rows,
             evaluator,
-            component: plugin.digest,
+            component,
             metrics: report.metrics,
             curves: report.curves,
             confusion: report.confusion,
@@ -138,6 +130,28 @@ impl Evaluations<'_> {
             .commit()
             .await?;
         Ok(evaluation)
+    }
+
+    /// What a model predicts of rows, and what the evaluation plugin, whose
+    /// component comes with it, says of that.
+    async fn report(
+        &self,
+        subject: &Subject<'_>,
+        rows: &[Digest],
+        target: &str,
+        evaluator: &EvaluatorSpec,
+    ) -> Result<(FileInfo, Digest, Report)> {
+        let predictions = self.predict(subject, rows, target).await?;
+        let plugin =
+            self.0.plugins().of_kind("evaluation.plugin", &evaluator.plugin, Kind::Evaluation).await?;
+        let mut session = self.0.plugins().session(&plugin.digest, Grants::default()).await?;
+        let parameters = plugins::with_defaults(
+            &evaluator.parameters,
+            columns_for(&plugin.parameters, subject.task, target, subject.signature),
+        )?;
+        let reader = ScanSource::new(self.0.tables.scan(&[predictions.digest], Scan::default()).await?)?;
+        let report = session.evaluate(&parameters.to_string(), Box::new(reader)).await?;
+        Ok((predictions, plugin.digest, report))
     }
 
     /// Measures rows that hold predictions of a version (or of one like it) and
@@ -234,6 +248,18 @@ impl Evaluations<'_> {
         }
         Ok(self.0.catalog.table().find(query).await?)
     }
+}
+
+fn subject_of_run(run: &Run) -> Result<Subject<'_>> {
+    let missing = || Error::conflict(format!("the run {} has no model to evaluate", run.id));
+    Ok(Subject {
+        name: format!("run:{}", run.id),
+        task: run.spec.task,
+        component: run.component.ok_or_else(missing)?,
+        features: run.features.as_ref(),
+        columns: &run.columns,
+        signature: run.signature.as_ref().ok_or_else(missing)?,
+    })
 }
 
 fn subject_of(version: &Version) -> Subject<'_> {

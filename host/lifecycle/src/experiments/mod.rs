@@ -1,14 +1,19 @@
-//! Experiments: runs that can be done again, and sweeps of them.
+//! Experiments: runs that can be done again, sweeps of them, and how they compare.
 
+mod compare;
+mod live;
 mod prepare;
 mod records;
 mod runs;
 mod sweep;
 mod train;
 
-pub use records::{
-    Experiment, ExperimentSpec, Point, Run, Split, SplitBy, Status, Strategy, Sweep, SweepSpec, Task,
-    TrainerSpec,
+pub use compare::{CompareSpec, ComparedRun, Differing, History, Method, Pair, RunComparison, Test};
+pub(crate) use live::Trainings;
+pub use records::{Experiment, ExperimentSpec, Point, Run, Split, SplitBy, Status, Task, TrainerSpec};
+pub use sweep::{
+    FeatureSet, FoldsSpec, HalvingSpec, RungValue, Strategy, Sweep, SweepSpec, TpeSpec, TrainerChoice, Trial,
+    TrialStatus,
 };
 
 use crate::Platform;

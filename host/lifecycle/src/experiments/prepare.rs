@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use modelyard_blobs::Digest;
 use modelyard_tables::{ColumnType, FileInfo, RecordBatch, Scan, Schema};
 
-use super::{ExperimentSpec, Experiments, SplitBy};
+use super::{
+    ExperimentSpec, Experiments, FoldsSpec, SplitBy,
+    sweep::{Fold, expanding},
+};
 use crate::{
     Code, Error, Result, columns,
     features::{Fitted, TrainingSet},
@@ -35,8 +38,61 @@ impl Prepared {
         rows.filter_map(|(name, part)| Some(((*name).to_owned(), part.as_ref()?.rows))).collect()
     }
 
+    /// The raw rows that the model is judged on: test rows, or the next best.
+    pub(super) fn judged(&self) -> Option<&FileInfo> {
+        self.parts.iter().rev().flatten().next()
+    }
+
     pub(super) fn training(&self) -> Result<&FileInfo> {
         self.transformed[0].as_ref().ok_or_else(|| Error::internal("no training rows"))
+    }
+}
+
+/// How rows are divided.
+struct Division {
+    seed: u64,
+    validation: f64,
+    test: f64,
+    /// The event-time column, where times decide.
+    time: Option<String>,
+    /// From when on rows are validation and test rows; none: drawn by the seed.
+    cuts: Option<(i64, i64)>,
+    /// Instead of training and validation rows those of a fold.
+    fold: Option<Fold>,
+}
+
+/// The part of a row that no part has.
+const LEFT_OUT: u8 = 3;
+
+impl Division {
+    /// The part of each row of a batch whose first row has this number.
+    fn parts(&self, batch: &RecordBatch, first: u64) -> Result<Vec<u8>> {
+        let times = self.time.as_ref().map(|time| times(batch, time)).transpose()?;
+        let at = |row: usize| times.as_ref().and_then(|times| times.get(row)).copied().unwrap_or_default();
+        let part = |row: usize| {
+            let part = match self.cuts {
+                Some(cuts) => part_of_time(at(row), cuts),
+                None => self.drawn(first + row as u64),
+            };
+            match &self.fold {
+                Some(_) if part == 2 => LEFT_OUT,
+                Some(fold) => fold.part(at(row)).unwrap_or(LEFT_OUT),
+                None => part,
+            }
+        };
+        Ok((0..batch.num_rows()).map(part).collect())
+    }
+
+    /// Test rows first, validation from the rest.
+    fn drawn(&self, row: u64) -> u8 {
+        let point = uniform(self.seed, row);
+        if point < self.test {
+            2
+        } else if (point - self.test) / (1.0 - self.test) < self.validation {
+            1
+        } else {
+            0
+        }
     }
 }
 
@@ -49,9 +105,22 @@ impl Experiments<'_> {
     ) -> Result<Prepared> {
         progress.say(0.0, "joining");
         let set = self.0.features().training_set(actor, &spec.spine, &spec.joins).await?;
+        self.prepare_set(spec, set, None, progress).await
+    }
+
+    /// Divides a training set and fits the features on its training rows; with
+    /// a fold it is the fold's rows that are trained and validated on, and there
+    /// are no test rows.
+    pub(super) async fn prepare_set(
+        &self,
+        spec: &ExperimentSpec,
+        set: TrainingSet,
+        fold: Option<Fold>,
+        progress: &Progress,
+    ) -> Result<Prepared> {
         let inputs = inputs(spec, &set.file.schema)?;
         progress.say(0.05, "splitting");
-        let parts = self.split(spec, &set).await?;
+        let parts = self.split(spec, &set, fold).await?;
         let training = parts[0].as_ref().ok_or_else(|| Error::internal("no training rows"))?;
         let keep: Vec<String> = [&spec.target].into_iter().chain(&spec.weight).cloned().collect();
         let mut transformed = parts.clone();
@@ -79,15 +148,31 @@ impl Experiments<'_> {
         Ok(Prepared { set, inputs, parts, transformed, features })
     }
 
-    /// Training, validation and test rows as files of their own.
-    async fn split(&self, spec: &ExperimentSpec, set: &TrainingSet) -> Result<[Option<FileInfo>; 3]> {
+    async fn division(
+        &self,
+        spec: &ExperimentSpec,
+        set: &TrainingSet,
+        fold: Option<Fold>,
+        timed: bool,
+    ) -> Result<Division> {
         let cuts = match spec.split.by {
             SplitBy::Random => None,
             SplitBy::Time => Some(self.time_cuts(spec, set).await?),
         };
-        let time = spec.spine.event_time.clone().unwrap_or_default();
+        let timed = timed || cuts.is_some() || fold.is_some();
+        let time = if timed { Some(event_time(spec)?) } else { None };
         let (validation, test) = (spec.split.validation, spec.split.test);
-        let seed = spec.seed;
+        Ok(Division { seed: spec.seed, validation, test, time, cuts, fold })
+    }
+
+    /// Training, validation and test rows as files of their own.
+    async fn split(
+        &self,
+        spec: &ExperimentSpec,
+        set: &TrainingSet,
+        fold: Option<Fold>,
+    ) -> Result<[Option<FileInfo>; 3]> {
+        let division = self.division(spec, set, fold, false).await?;
         let mut scanner = self.0.tables.scan(&[set.file.digest], Scan::default()).await?;
         let schema = scanner.schema().clone();
         let mut writers =
@@ -95,22 +180,7 @@ impl Experiments<'_> {
         let writers = tokio::task::spawn_blocking(move || {
             let mut row = 0u64;
             while let Some(batch) = scanner.next_rows(65_536)? {
-                let parts: Vec<u8> = match cuts {
-                    Some(cuts) => times(&batch, &time)?.iter().map(|at| part_of_time(*at, cuts)).collect(),
-                    None => (0..batch.num_rows() as u64)
-                        .map(|offset| {
-                            // Test rows first, validation from the rest.
-                            let point = uniform(seed, row + offset);
-                            if point < test {
-                                2
-                            } else if (point - test) / (1.0 - test) < validation {
-                                1
-                            } else {
-                                0
-                            }
-                        })
-                        .collect(),
-                };
+                let parts = division.parts(&batch, row)?;
                 row += batch.num_rows() as u64;
                 for (part, writer) in (0u8..).zip(&mut writers) {
                     let mask: arrow::array::BooleanArray = parts.iter().map(|of| Some(*of == part)).collect();
@@ -136,13 +206,33 @@ impl Experiments<'_> {
         Ok(files)
     }
 
+    /// The folds over a training set's rows that aren't test rows.
+    pub(super) async fn folds(
+        &self,
+        spec: &ExperimentSpec,
+        set: &TrainingSet,
+        folds: &FoldsSpec,
+    ) -> Result<Vec<Fold>> {
+        let division = self.division(spec, set, None, true).await?;
+        let time = event_time(spec)?;
+        let mut scanner = self.0.tables.scan(&[set.file.digest], Scan::default()).await?;
+        let (count, gap) = (folds.count, i64::try_from(folds.gap_seconds).unwrap_or(i64::MAX));
+        tokio::task::spawn_blocking(move || {
+            let (mut row, mut all) = (0, Vec::new());
+            while let Some(batch) = scanner.next_rows(65_536)? {
+                let parts = division.parts(&batch, row)?;
+                row += batch.num_rows() as u64;
+                let times = times(&batch, &time)?;
+                all.extend(times.into_iter().zip(parts).filter(|(_, part)| *part != 2).map(|(at, _)| at));
+            }
+            expanding(all, count, gap.saturating_mul(1_000_000))
+        })
+        .await?
+    }
+
     /// The times at which validation and test rows begin.
     async fn time_cuts(&self, spec: &ExperimentSpec, set: &TrainingSet) -> Result<(i64, i64)> {
-        let column = spec
-            .spine
-            .event_time
-            .clone()
-            .ok_or_else(|| Error::field("split.by", "a split by time needs spine.event_time"))?;
+        let column = event_time(spec)?;
         let scan = Scan { columns: Some(vec![column.clone()]), ..Scan::default() };
         let mut scanner = self.0.tables.scan(&[set.file.digest], scan).await?;
         let mut all = tokio::task::spawn_blocking(move || {
@@ -161,6 +251,11 @@ impl Experiments<'_> {
         let test = 1.0 - spec.split.test;
         Ok((at(test * (1.0 - spec.split.validation)), at(test)))
     }
+}
+
+fn event_time(spec: &ExperimentSpec) -> Result<String> {
+    let time = spec.spine.event_time.clone();
+    time.ok_or_else(|| Error::field("split.by", "to divide by time takes spine.event_time"))
 }
 
 fn part_of_time(at: i64, (validation, test): (i64, i64)) -> u8 {

@@ -4,15 +4,25 @@ use modelyard_catalog::{Order, Page, Query, Ref};
 use modelyard_runtime::Kind;
 use serde_json::json;
 
-use super::{Experiment, ExperimentSpec, Experiments, Run, Status};
+use super::{Experiment, ExperimentSpec, Experiments, Run, Status, Trial};
 use crate::{
     Error, Result, governance::Actor, jobs::Job, names, plugins::check_parameters, progress::Progress,
 };
+
+/// What stands below `/api/v1/experiments` beside the experiments' names.
+const RESERVED: &[&str] = &["compare", "runs", "sweeps"];
 
 impl Experiments<'_> {
     /// Creates an experiment or changes it; runs keep what they were made with.
     pub async fn put(&self, actor: &Actor, spec: ExperimentSpec) -> Result<Experiment> {
         names::check("name", &spec.name)?;
+        if RESERVED.contains(&&*spec.name) {
+            let reserved = RESERVED.join(", ");
+            return Err(Error::field(
+                "name",
+                format!("an experiment can't have the name of a path: {reserved}"),
+            ));
+        }
         let split = &spec.split;
         for (field, share) in [("split.validation", split.validation), ("split.test", split.test)] {
             if !(0.0..0.9).contains(&share) {
@@ -73,9 +83,14 @@ impl Experiments<'_> {
             .await?)
     }
 
-    /// A run.
+    /// A run, with its live metrics while it is trained.
     pub async fn run(&self, id: &str) -> Result<Run> {
-        self.0.catalog.table::<Run>().get(id).await?.ok_or_else(|| Error::not_found("run", id))
+        let run = self.0.catalog.table::<Run>().get(id).await?;
+        let mut run = run.ok_or_else(|| Error::not_found("run", id))?;
+        if let Some(points) = self.0.trainings.points(id) {
+            run.history = points;
+        }
+        Ok(run)
     }
 
     /// Runs, latest first, of one experiment or all.
@@ -159,23 +174,24 @@ impl Experiments<'_> {
         run.status = Status::Running;
         self.0.catalog.table().put(&run).await?;
         let started = std::time::Instant::now();
+        let shown = self.0.trainings.show(id, progress);
         let outcome = self.work(actor, &mut run, progress).await;
-        let (run, outcome) = self.ended(actor, run, outcome, started, progress).await?;
+        run.seconds = Some(started.elapsed().as_secs_f64());
+        run.history = progress.seen().points;
+        let (run, outcome) = self.ended(actor, run, outcome, None).await?;
+        drop(shown);
         outcome.map(|()| run)
     }
 
-    /// Records how a run ended.
+    /// Records how a run ended, with the trial of a sweep that it was.
     pub(super) async fn ended(
         &self,
         actor: &Actor,
         mut run: Run,
         outcome: Result<()>,
-        started: std::time::Instant,
-        progress: &Progress,
+        trial: Option<&Trial>,
     ) -> Result<(Run, Result<()>)> {
-        run.seconds = Some(started.elapsed().as_secs_f64());
         run.finished_at = Some(self.0.clock.now());
-        run.history = progress.seen().points;
         match &outcome {
             Ok(()) => run.status = Status::Finished,
             Err(error) => {
@@ -195,6 +211,9 @@ impl Experiments<'_> {
         for plugin in run.plugins.values() {
             change = change.from_edge("made-by", Ref::new("component", plugin.to_string()));
         }
+        if let Some(trial) = trial {
+            change = change.put(trial);
+        }
         change.put(&run).commit().await?;
         Ok((run, outcome))
     }
@@ -213,15 +232,6 @@ impl Experiments<'_> {
                 })
                 .await?;
         }
-        let sweeps = self.0.catalog.table::<super::Sweep>();
-        for sweep in sweeps.all(Query::new().eq("status", Status::Running)).await? {
-            sweeps
-                .update(&sweep.id, |sweep| {
-                    sweep.status = Status::Failed;
-                    sweep.error = Some("interrupted: the server stopped while it ran".into());
-                })
-                .await?;
-        }
-        Ok(())
+        self.recover_sweeps().await
     }
 }

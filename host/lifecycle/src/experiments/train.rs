@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use modelyard_runtime::{
     Grants, Kind,
-    types::{self as wit, Settings, Signature},
+    types::{self as wit, Metric, Settings, Signature},
 };
 use modelyard_tables::Scan;
 
@@ -12,7 +12,7 @@ use super::{
     Experiments, Run, Task,
     prepare::{Prepared, digest},
 };
-use crate::{Result, columns, columns::ScanSource, governance::Actor, plugins, progress::Progress};
+use crate::{Error, Result, columns, columns::ScanSource, governance::Actor, plugins, progress::Progress};
 
 impl Experiments<'_> {
     /// Does a run's work and fills in what it gave.
@@ -28,24 +28,31 @@ impl Experiments<'_> {
         prepared: &Prepared,
         progress: &Progress,
     ) -> Result<()> {
-        run.training_set = Some(prepared.set.id.clone());
-        run.datasets = prepared.set.from.clone();
-        run.views = prepared.set.views.clone();
-        run.rows = prepared.rows();
-        run.features.clone_from(&prepared.features);
-        if let Some(features) = &prepared.features {
-            run.plugins.insert("features".into(), features.component);
-        }
+        begin(run, prepared);
         self.fit(run, prepared, progress).await?;
         progress.say(0.9, "evaluating");
-        let raw = prepared.parts[2].as_ref().or(prepared.parts[1].as_ref()).or(prepared.parts[0].as_ref());
-        if let Some(raw) = raw {
+        if let Some(raw) = prepared.judged() {
             let evaluation = self.0.evaluation().of_run(run, &raw.digest).await?;
             run.metrics.extend(evaluation.metrics.iter().filter(|metric| metric.slice.is_none()).cloned());
             run.plugins.insert("evaluation".into(), evaluation.component);
             run.evaluation = Some(evaluation.id);
         }
         Ok(())
+    }
+
+    /// Trains a run's model on a fold and measures it on the fold's validation
+    /// rows. The run stays as it is.
+    pub(super) async fn measure_fold(
+        &self,
+        run: &Run,
+        prepared: &Prepared,
+        progress: &Progress,
+    ) -> Result<Vec<Metric>> {
+        let mut scratch = run.clone();
+        begin(&mut scratch, prepared);
+        self.fit(&mut scratch, prepared, progress).await?;
+        let rows = prepared.judged().ok_or_else(|| Error::internal("a fold without validation rows"))?;
+        self.0.evaluation().measure_run(&scratch, &rows.digest).await
     }
 
     async fn fit(&self, run: &mut Run, prepared: &Prepared, progress: &Progress) -> Result<()> {
@@ -113,5 +120,17 @@ impl Experiments<'_> {
         run.importance = artifact.importance;
         run.artifact = Some(self.0.blobs.put(artifact.bytes.into()).await?);
         Ok(())
+    }
+}
+
+/// Notes what a run is made from.
+fn begin(run: &mut Run, prepared: &Prepared) {
+    run.training_set = Some(prepared.set.id.clone());
+    run.datasets.clone_from(&prepared.set.from);
+    run.views.clone_from(&prepared.set.views);
+    run.rows = prepared.rows();
+    run.features.clone_from(&prepared.features);
+    if let Some(features) = &prepared.features {
+        run.plugins.insert("features".into(), features.component);
     }
 }

@@ -181,7 +181,10 @@ fn order(truth: &[bool], scores: &[f64]) -> Vec<(usize, bool, bool)> {
     rows.sort_by(|a, b| b.2.total_cmp(&a.2));
     let next = rows.iter().skip(1).map(|row| Some(row.2)).chain([None]);
     // `==` and not bits: 0.0 and -0.0 are one score.
-    rows.iter().zip(next).map(|((row, positive, score), next)| (*row, *positive, next == Some(*score))).collect()
+    rows.iter()
+        .zip(next)
+        .map(|((row, positive, score), next)| (*row, *positive, next == Some(*score)))
+        .collect()
 }
 
 fn multiclass(truth: &[usize], classes: usize, probability: &[f64]) -> BTreeMap<&'static str, Metric> {

@@ -59,6 +59,18 @@ impl Rungs {
         }
         stopped
     }
+
+    /// Steps and metrics of the rungs that a trial came to.
+    pub(super) fn noted(&self, trial: u64) -> impl Iterator<Item = (u64, f64)> {
+        self.rungs.iter().filter_map(move |(step, came)| {
+            came.iter().find(|(known, _)| *known == trial).map(|(_, value)| (*step, *value))
+        })
+    }
+
+    /// Whether any trial came to a rung.
+    pub(super) fn is_used(&self) -> bool {
+        self.rungs.iter().any(|(_, came)| !came.is_empty())
+    }
 }
 
 /// How many of those that have come to a rung go on.

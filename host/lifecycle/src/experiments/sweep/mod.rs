@@ -1,23 +1,68 @@
-//! Sweeps: one preparation, many trainings, as many at once as allowed.
+//! Sweeps: many trainings of one experiment, as many at once as allowed.
+//!
+//! - [`records`]: what is asked for and what is kept.
+//! - [`space`], [`plan`]: what can be varied, and the experiment at a place.
+//! - [`tpe`]: where to look next. [`halving`]: who goes on. [`folds`]:
+//!   cross-validation by time. Each is an algorithm of its own.
+//! - [`trial`]: one combination, tried.
+//!
+//! Every trial is a run and a record of its own, written when it is proposed and
+//! again, together with its run, when it ends: a killed process loses the trials
+//! under way and nothing else, and a sweep that is resumed runs only those again.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod folds;
+mod halving;
+mod plan;
+mod records;
+mod space;
+mod tpe;
+mod trial;
 
-use futures::{StreamExt, stream};
+use std::{collections::VecDeque, sync::Arc};
+
+pub(super) use folds::{Fold, expanding};
+use futures::{StreamExt, stream::FuturesUnordered};
 use modelyard_catalog::{Order, Page, Query, Ref};
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use serde_json::{Value, json};
+use modelyard_runtime::Kind;
+use plan::Plan;
+pub use records::{
+    FeatureSet, FoldsSpec, HalvingSpec, RungValue, Strategy, Sweep, SweepSpec, TpeSpec, TrainerChoice, Trial,
+    TrialStatus,
+};
+use serde_json::json;
+use trial::{Bench, Data};
 
-use super::{Experiments, Run, Status, Strategy, Sweep, SweepSpec};
-use crate::{Code, Error, Result, governance::Actor, jobs::Job, progress::Progress};
+use super::{ExperimentSpec, Experiments, Run, Status};
+use crate::{
+    Code, Error, Result, features::TrainingSet, governance::Actor, jobs::Job, plugins::check_parameters,
+    progress::Progress,
+};
 
 impl Experiments<'_> {
     /// Starts a sweep: a job whose result is the sweep.
     pub async fn start_sweep(&self, actor: &Actor, spec: SweepSpec) -> Result<(Sweep, Job)> {
-        self.get(&spec.experiment).await?;
-        let count = combinations(&spec)?.len();
+        if spec.experiment.is_empty() {
+            return Err(Error::field("experiment", "name the experiment that the sweep is of"));
+        }
+        let experiment = self.get(&spec.experiment).await?.spec;
+        let plan = Plan::new(&spec, &experiment)?;
+        self.check_samples(&plan).await?;
+        for (index, set) in plan.feature_sets().iter().enumerate() {
+            if let Some(features) = &set.features {
+                let field = |what: &str| format!("feature_sets[{index}].features.{what}");
+                let plugins = self.0.plugins();
+                let plugin = plugins.of_kind(&field("plugin"), &features.plugin, Kind::Features).await?;
+                check_parameters(&field("parameters"), &plugin, &features.parameters, false)?;
+            }
+            for join in &set.joins {
+                self.0.features().view(&join.view).await?;
+            }
+        }
         let sweep = Sweep {
             id: uuid::Uuid::now_v7().to_string(),
             spec,
+            experiment: Some(experiment),
+            training_sets: vec![],
             status: Status::Running,
             runs: vec![],
             best: None,
@@ -25,13 +70,42 @@ impl Experiments<'_> {
             created_at: self.0.clock.now(),
             finished_at: None,
             error: None,
+            notes: vec![],
         };
         self.0
             .change(actor, "experiments.sweep.created", Ref::of(&sweep))
-            .detail(json!({"experiment": sweep.spec.experiment, "runs": count}))
+            .detail(json!({"experiment": sweep.spec.experiment, "runs": plan.count()}))
             .insert(&sweep)
             .commit()
             .await?;
+        self.begin_sweep(actor, sweep).await
+    }
+
+    /// Goes on with a sweep that failed, was cancelled or was interrupted: the
+    /// trials that ended stay, those that didn't are run again.
+    pub async fn resume_sweep(&self, actor: &Actor, id: &str) -> Result<(Sweep, Job)> {
+        let _one = self.0.resuming.lock().await;
+        let mut sweep = self.sweep(id).await?;
+        if !matches!(sweep.status, Status::Failed | Status::Cancelled) {
+            let status = serde_json::to_value(sweep.status)?;
+            return Err(Error::conflict(format!(
+                "the sweep is {}; one that failed, was cancelled or was interrupted can be resumed",
+                status.as_str().unwrap_or_default()
+            )));
+        }
+        if sweep.experiment.is_none() {
+            return Err(Error::conflict(
+                "the sweep was begun by an older version that kept too little of it",
+            ));
+        }
+        sweep.status = Status::Running;
+        sweep.error = None;
+        sweep.finished_at = None;
+        self.0.change(actor, "experiments.sweep.resumed", Ref::of(&sweep)).put(&sweep).commit().await?;
+        self.begin_sweep(actor, sweep).await
+    }
+
+    async fn begin_sweep(&self, actor: &Actor, sweep: Sweep) -> Result<(Sweep, Job)> {
         let (actor, id) = (actor.clone(), sweep.id.clone());
         let job = self
             .0
@@ -60,9 +134,28 @@ impl Experiments<'_> {
         Ok(self.0.catalog.table().find(query).await?)
     }
 
+    /// A sweep's trials, in the order in which they were proposed.
+    pub async fn trials(&self, sweep: &str, limit: usize, after: Option<String>) -> Result<Page<Trial>> {
+        self.sweep(sweep).await?;
+        let query = Query::new().eq("sweep", sweep).order("number", Order::Asc).limit(limit).after(after);
+        Ok(self.0.catalog.table().find(query).await?)
+    }
+
+    /// Holds every value that a sweep may try to the plugins' own schemas.
+    async fn check_samples(&self, plan: &Plan) -> Result<()> {
+        for (field, place) in plan.samples() {
+            let training = plan.experiment(&place)?.training;
+            let at = field.trim_end_matches(".search");
+            let plugin =
+                self.0.plugins().of_kind(&format!("{at}.plugin"), &training.plugin, Kind::Training).await?;
+            check_parameters(&field, &plugin, &training.parameters, false)?;
+        }
+        Ok(())
+    }
+
     async fn sweep_work(&self, actor: &Actor, id: &str, progress: &Progress) -> Result<Sweep> {
         let mut sweep = self.sweep(id).await?;
-        let outcome = self.sweep_runs(actor, &mut sweep, progress).await;
+        let outcome = self.sweep_trials(actor, &mut sweep, progress).await;
         sweep.finished_at = Some(self.0.clock.now());
         sweep.status = match &outcome {
             Ok(()) => Status::Finished,
@@ -79,213 +172,194 @@ impl Experiments<'_> {
         outcome.map(|()| sweep)
     }
 
-    async fn sweep_runs(&self, actor: &Actor, sweep: &mut Sweep, progress: &Progress) -> Result<()> {
-        let experiment = self.get(&sweep.spec.experiment).await?;
-        let mut runs = Vec::new();
-        for parameters in combinations(&sweep.spec)? {
-            let mut spec = experiment.spec.clone();
-            spec.training.parameters =
-                crate::plugins::with_defaults(&json!(parameters), spec.training.parameters.clone())?;
-            runs.push(self.new_run(actor, spec, Some(sweep.id.clone())));
-        }
-        sweep.runs = runs.iter().map(|run| run.id.clone()).collect();
-        let mut change = self.0.change(actor, "experiments.sweep.runs", Ref::of(sweep)).put(sweep);
-        for run in &runs {
-            change = change.insert(run);
-        }
-        change.commit().await?;
-        let prepared = Arc::new(self.prepare(actor, &experiment.spec, progress).await?);
+    async fn sweep_trials(&self, actor: &Actor, sweep: &mut Sweep, progress: &Progress) -> Result<()> {
+        let experiment =
+            sweep.experiment.clone().ok_or_else(|| Error::internal("a sweep of no experiment"))?;
+        let plan = Plan::new(&sweep.spec, &experiment)?;
+        let of_sweep = Query::new().eq("sweep", &sweep.id).order("number", Order::Asc);
+        let mut trials = self.0.catalog.table::<Trial>().all(of_sweep).await?;
+        let data = self.data(actor, sweep, &plan, progress).await?;
+        let bench = Arc::new(Bench::new(self.0.clone(), actor.clone(), sweep.spec.clone(), data, progress));
+        bench.restore(&trials);
+        let again =
+            (0..trials.len()).filter(|at| trials.get(*at).is_some_and(|trial| !trial.status.is_settled()));
+        let mut again: VecDeque<usize> = again.collect();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let parallel = sweep.spec.parallel.map_or(cores, |parallel| parallel.max(1) as usize);
-        let total = runs.len();
-        let mut finished = stream::iter(runs)
-            .map(|run| {
-                let (platform, actor) = (self.0.clone(), actor.clone());
-                let (prepared, progress) = (prepared.clone(), progress.child());
-                // A task of its own, so that trainings use several cores.
-                tokio::spawn(async move {
-                    platform.experiments().sweep_run(&actor, run, &prepared, &progress).await
-                })
-            })
-            .buffer_unordered(parallel);
-        let mut done = 0;
-        let mut failures = Vec::new();
-        while let Some(run) = finished.next().await {
-            let run = run??;
-            done += 1;
-            progress.say(0.1 + 0.9 * done as f64 / total.max(1) as f64, format!("{done} of {total} runs"));
-            let value = run
-                .metrics
-                .iter()
-                .rev()
-                .find(|metric| metric.name == sweep.spec.metric)
-                .map(|metric| metric.value);
-            match (run.status, value) {
-                (Status::Finished, Some(value)) => {
-                    let better = sweep
-                        .best_value
-                        .is_none_or(|best| if sweep.spec.maximize { value > best } else { value < best });
-                    if better {
-                        sweep.best = Some(run.id.clone());
-                        sweep.best_value = Some(value);
+        let mut running = FuturesUnordered::new();
+        let mut failure = None;
+        loop {
+            while running.len() < parallel && !bench.progress.is_cancelled() {
+                let begun = match again.pop_front().and_then(|at| trials.get_mut(at)) {
+                    Some(trial) => Some(self.begin_again(actor, sweep, &plan, trial).await),
+                    None => self.begin_next(actor, sweep, &plan, &mut trials).await.transpose(),
+                };
+                match begun {
+                    None => break,
+                    // A task of its own, so that trainings use several cores.
+                    Some(Ok((trial, run))) => {
+                        let (bench, set) = (bench.clone(), plan.feature_set(&trial.place));
+                        running.push(tokio::spawn(async move { bench.run(trial, run, set).await }));
+                    }
+                    Some(Err(error)) => {
+                        bench.progress.cancel();
+                        failure = Some(error);
                     }
                 }
-                (Status::Finished, None) => {
-                    let known: Vec<_> = run.metrics.iter().map(|metric| metric.name.clone()).collect();
-                    failures.push(format!(
-                        "no metric {:?}; the runs have {}",
-                        sweep.spec.metric,
-                        known.join(", ")
-                    ));
+            }
+            match running.next().await {
+                None => break,
+                Some(Ok(Ok(trial))) => note(sweep, &mut trials, trial, &plan, progress),
+                // What is under way is stopped and waited for.
+                Some(Ok(Err(error))) => {
+                    bench.progress.cancel();
+                    failure = failure.or(Some(error));
                 }
-                _ => failures.push(run.error.unwrap_or_default()),
+                Some(Err(error)) => {
+                    bench.progress.cancel();
+                    failure = failure.or(Some(error.into()));
+                }
             }
         }
-        if progress.is_cancelled() {
-            return Err(Error::new(Code::Cancelled, "the sweep was cancelled"));
+        if let Some(failure) = failure {
+            return Err(failure);
         }
-        match (sweep.best.is_some(), failures.into_iter().next()) {
-            (false, Some(failure)) => Err(Error::conflict(format!("no run gave the metric: {failure}"))),
-            _ => Ok(()),
-        }
+        sweep.notes = bench.notes();
+        concluded(sweep, &trials, progress)
     }
 
-    async fn sweep_run(
+    /// Proposes the next trial, if there is one, and keeps it with its run.
+    async fn begin_next(
         &self,
         actor: &Actor,
-        mut run: Run,
-        prepared: &super::prepare::Prepared,
+        sweep: &mut Sweep,
+        plan: &Plan,
+        trials: &mut Vec<Trial>,
+    ) -> Result<Option<(Trial, Run)>> {
+        let Some(place) = plan.next(trials) else { return Ok(None) };
+        let run = self.new_run(actor, plan.experiment(&place)?, Some(sweep.id.clone()));
+        let trial = plan.trial(&sweep.id, trials.len() as u64, &run.id, place);
+        sweep.runs.push(run.id.clone());
+        self.0
+            .change(actor, "experiments.sweep.trial", Ref::of(&run))
+            .detail(json!({"sweep": sweep.id, "number": trial.number, "parameters": trial.parameters}))
+            .insert(&run)
+            .insert(&trial)
+            .put(sweep)
+            .commit()
+            .await?;
+        trials.push(trial.clone());
+        Ok(Some((trial, run)))
+    }
+
+    /// Makes an interrupted trial as if it had only been proposed.
+    async fn begin_again(
+        &self,
+        actor: &Actor,
+        sweep: &Sweep,
+        plan: &Plan,
+        trial: &mut Trial,
+    ) -> Result<(Trial, Run)> {
+        let spec = plan.experiment(&trial.place)?;
+        let run = Run { id: trial.run.clone(), ..self.new_run(actor, spec, Some(sweep.id.clone())) };
+        *trial = plan.trial(&sweep.id, trial.number, &run.id, trial.place.clone());
+        self.0
+            .change(actor, "experiments.sweep.trial", Ref::of(&run))
+            .detail(json!({"sweep": sweep.id, "number": trial.number, "again": true}))
+            .put(&run)
+            .put(trial)
+            .commit()
+            .await?;
+        Ok((trial.clone(), run))
+    }
+
+    /// The rows of each feature set, those of a sweep that is resumed as they were.
+    async fn data(
+        &self,
+        actor: &Actor,
+        sweep: &mut Sweep,
+        plan: &Plan,
         progress: &Progress,
-    ) -> Result<Run> {
-        let started = std::time::Instant::now();
-        run.status = Status::Running;
-        self.0.catalog.table().put(&run).await?;
-        let outcome = match progress.is_cancelled() {
-            true => Err(Error::new(Code::Cancelled, "the sweep was cancelled")),
-            false => self.work_on(&mut run, prepared, progress).await,
-        };
-        self.ended(actor, run, outcome, started, progress).await.map(|(run, _)| run)
-    }
-}
-
-/// Every set of parameters that a sweep tries, in a stable order.
-fn combinations(spec: &SweepSpec) -> Result<Vec<BTreeMap<String, Value>>> {
-    if spec.parameters.is_empty() {
-        return Err(Error::field("parameters", "a sweep needs at least one parameter to vary"));
-    }
-    let sets = match spec.strategy {
-        Strategy::Grid => grid(spec)?,
-        Strategy::Random => random(spec)?,
-    };
-    match sets.len() {
-        0 => Err(Error::field("parameters", "a parameter has no values to try")),
-        count if count > spec.max_runs as usize => Err(Error::field(
-            "max_runs",
-            format!(
-                "the grid has {count} combinations, more than max_runs {}; raise it or use random",
-                spec.max_runs
-            ),
-        )),
-        _ => Ok(sets),
-    }
-}
-
-fn grid(spec: &SweepSpec) -> Result<Vec<BTreeMap<String, Value>>> {
-    let mut sets = vec![BTreeMap::new()];
-    for (name, values) in &spec.parameters {
-        let values = values.as_array().ok_or_else(|| {
-            Error::field(format!("parameters.{name}"), "a grid needs a list of values; ranges are for random")
-        })?;
-        sets = sets
-            .iter()
-            .flat_map(|set| {
-                values.iter().map(move |value| {
-                    let mut set: BTreeMap<String, Value> = set.clone();
-                    set.insert(name.clone(), value.clone());
-                    set
-                })
-            })
-            .take(100_000)
-            .collect();
-    }
-    Ok(sets)
-}
-
-fn random(spec: &SweepSpec) -> Result<Vec<BTreeMap<String, Value>>> {
-    let mut rng = StdRng::seed_from_u64(spec.seed);
-    (0..spec.max_runs)
-        .map(|_| {
-            spec.parameters
-                .iter()
-                .map(|(name, values)| Ok((name.clone(), draw(&mut rng, name, values)?)))
-                .collect()
-        })
-        .collect()
-}
-
-fn draw(rng: &mut StdRng, name: &str, values: &Value) -> Result<Value> {
-    let wrong = || {
-        Error::field(
-            format!("parameters.{name}"),
-            r#"write a list of values or a range {"low": 1, "high": 10, "log": false}"#,
-        )
-    };
-    if let Some(values) = values.as_array() {
-        return values.choose(rng).cloned().ok_or_else(wrong);
-    }
-    let bound = |which: &str| values.get(which).and_then(Value::as_f64).ok_or_else(wrong);
-    let (low, high) = (bound("low")?, bound("high")?);
-    let log = values.get("log").and_then(Value::as_bool).unwrap_or(false);
-    if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) || (log && low <= 0.0) {
-        return Err(wrong());
-    }
-    let whole = values.get("low").is_some_and(Value::is_i64) && values.get("high").is_some_and(Value::is_i64);
-    let value = match log {
-        true => (rng.random_range(low.ln()..high.ln())).exp(),
-        false => rng.random_range(low..high),
-    };
-    Ok(if whole { json!(value.round() as i64) } else { json!(value) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec(parameters: Value, strategy: Strategy, max_runs: u32) -> SweepSpec {
-        SweepSpec {
-            experiment: "e".into(),
-            parameters: serde_json::from_value(parameters).unwrap(),
-            strategy,
-            max_runs,
-            parallel: None,
-            metric: "roc_auc".into(),
-            maximize: true,
-            seed: 7,
+    ) -> Result<Vec<Data>> {
+        let specs = plan.feature_sets();
+        if sweep.training_sets.len() != specs.len() {
+            progress.say(0.0, "joining");
+            let mut ids = Vec::new();
+            for spec in &specs {
+                ids.push(self.0.features().training_set(actor, &spec.spine, &spec.joins).await?.id);
+            }
+            sweep.training_sets = ids;
+            self.0.catalog.table().put(sweep).await?;
         }
+        let mut data = Vec::new();
+        for (spec, id) in specs.iter().zip(&sweep.training_sets) {
+            let set = self.0.catalog.table::<TrainingSet>().get(id).await?;
+            let set = set.ok_or_else(|| Error::not_found("training set", id))?;
+            data.push(self.data_of(sweep, spec, set, progress).await?);
+        }
+        Ok(data)
     }
 
-    #[test]
-    fn a_grid_is_every_combination() {
-        let sets =
-            combinations(&spec(json!({"a": [1, 2], "b": [0.1, 0.2, 0.3]}), Strategy::Grid, 64)).unwrap();
-        assert_eq!(sets.len(), 6);
-        assert!(combinations(&spec(json!({"a": [1, 2]}), Strategy::Grid, 1)).is_err());
-        assert!(combinations(&spec(json!({"a": {"low": 1, "high": 2}}), Strategy::Grid, 9)).is_err());
+    async fn data_of(
+        &self,
+        sweep: &Sweep,
+        spec: &ExperimentSpec,
+        set: TrainingSet,
+        progress: &Progress,
+    ) -> Result<Data> {
+        let mut folds = Vec::new();
+        if let Some(wanted) = &sweep.spec.folds {
+            for fold in self.folds(spec, &set, wanted).await? {
+                folds.push(self.prepare_set(spec, set.clone(), Some(fold), progress).await?);
+            }
+        }
+        let whole = self.prepare_set(spec, set, None, progress).await?;
+        Ok(Data { whole, folds })
     }
 
-    #[test]
-    fn random_draws_lie_in_their_ranges_and_repeat_with_the_seed() {
-        let spec = spec(
-            json!({"a": {"low": 1, "high": 9}, "b": {"low": 0.001, "high": 1.0, "log": true}}),
-            Strategy::Random,
-            50,
-        );
-        let sets = combinations(&spec).unwrap();
-        assert_eq!(sets.len(), 50);
-        assert_eq!(sets, combinations(&spec).unwrap());
-        assert!(
-            sets.iter().all(|set| set["a"].is_i64() && (0.001..1.0).contains(&set["b"].as_f64().unwrap()))
-        );
-        assert!(combinations(&self::spec(json!({"a": {"low": 2, "high": 1}}), Strategy::Random, 3)).is_err());
+    /// Marks the sweeps and trials that a killed process left under way.
+    pub(super) async fn recover_sweeps(&self) -> Result<()> {
+        let trials = self.0.catalog.table::<Trial>();
+        for trial in trials.all(Query::new().eq("status", TrialStatus::Running)).await? {
+            let id = modelyard_catalog::Record::id(&trial);
+            trials.update(&id, |trial| trial.status = TrialStatus::Interrupted).await?;
+        }
+        let sweeps = self.0.catalog.table::<Sweep>();
+        for sweep in sweeps.all(Query::new().eq("status", Status::Running)).await? {
+            let now = self.0.clock.now();
+            sweeps
+                .update(&sweep.id, |sweep| {
+                    sweep.status = Status::Failed;
+                    sweep.finished_at = Some(now);
+                    sweep.error = Some("interrupted: the server stopped while it ran; resume it".into());
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes in a trial that ended.
+fn note(sweep: &mut Sweep, trials: &mut [Trial], trial: Trial, plan: &Plan, progress: &Progress) {
+    if let Some(slot) = trials.get_mut(trial.number as usize) {
+        *slot = trial;
+    }
+    let done = trials.iter().filter(|trial| trial.status.is_settled()).count();
+    let total = plan.count();
+    progress.say(0.1 + 0.9 * done as f64 / total.max(1) as f64, format!("{done} of {total} runs"));
+    let best = plan::best(trials, &sweep.spec);
+    sweep.best = best.map(|(trial, _)| trial.run.clone());
+    sweep.best_value = best.map(|(_, value)| value);
+}
+
+/// How a sweep ends whose trials are through.
+fn concluded(sweep: &Sweep, trials: &[Trial], progress: &Progress) -> Result<()> {
+    if progress.is_cancelled() {
+        return Err(Error::new(Code::Cancelled, "the sweep was cancelled; it can be resumed"));
+    }
+    let failure = trials.iter().find_map(|trial| trial.error.as_ref());
+    match (sweep.best.is_some(), failure) {
+        (false, Some(failure)) => Err(Error::conflict(format!("no run gave the metric: {failure}"))),
+        _ => Ok(()),
     }
 }

@@ -112,9 +112,7 @@ impl Domain {
         match *self {
             Self::Category(choices) => (0.0, choices as f64),
             Self::Float { low, high, log } => (scaled(low, log), scaled(high, log)),
-            Self::Whole { low, high, log } => {
-                (scaled(low as f64 - 0.5, log), scaled(high as f64 + 0.5, log))
-            }
+            Self::Whole { low, high, log } => (scaled(low as f64 - 0.5, log), scaled(high as f64 + 0.5, log)),
         }
     }
 

@@ -1,0 +1,422 @@
+//! From what a sweep is asked for to a space of places, and from a place to the
+//! experiment that is run there.
+
+use std::collections::BTreeMap;
+
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Map, Value, json};
+
+use super::{
+    records::{FeatureSet, Strategy, SweepSpec, Trial, TrialStatus},
+    space::{Dimension, Domain, Place, Space},
+    tpe,
+};
+use crate::{Error, Result, experiments::ExperimentSpec, plugins::with_defaults};
+
+/// The most runs of a sweep.
+const MOST_RUNS: u32 = 10_000;
+/// The integers that a double holds exactly.
+const EXACT: i64 = 1 << 53;
+
+/// What a dimension varies.
+enum What {
+    Trainer,
+    FeatureSet,
+    /// A parameter, with its values if they are a list.
+    Parameter(String, Option<Vec<Value>>),
+}
+
+/// A sweep that was understood.
+pub(super) struct Plan {
+    spec: SweepSpec,
+    experiment: ExperimentSpec,
+    space: Space,
+    what: Vec<What>,
+    /// All places, of a sweep that tries all.
+    grid: Option<Vec<Place>>,
+}
+
+impl Plan {
+    /// Reads a sweep of an experiment.
+    pub(super) fn new(spec: &SweepSpec, experiment: &ExperimentSpec) -> Result<Self> {
+        check(spec, experiment)?;
+        let mut plan = Self {
+            spec: spec.clone(),
+            experiment: experiment.clone(),
+            space: Space::default(),
+            what: Vec::new(),
+            grid: None,
+        };
+        if !spec.trainers.is_empty() {
+            plan.add(What::Trainer, Domain::Category(spec.trainers.len()), None);
+        }
+        if !spec.feature_sets.is_empty() {
+            plan.add(What::FeatureSet, Domain::Category(spec.feature_sets.len()), None);
+        }
+        plan.vary("parameters", &spec.parameters, None)?;
+        for (index, trainer) in spec.trainers.iter().enumerate() {
+            plan.vary(&format!("trainers[{index}].search"), &trainer.search, Some((0, index)))?;
+        }
+        if plan.what.is_empty() {
+            return Err(Error::field(
+                "parameters",
+                "a sweep needs at least one parameter to vary, or trainers or feature_sets to compare",
+            ));
+        }
+        if spec.strategy == Strategy::Grid {
+            plan.grid = Some(plan.every()?);
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, what: What, domain: Domain, when: Option<(usize, usize)>) {
+        self.what.push(what);
+        self.space.dimensions.push(Dimension { domain, when });
+    }
+
+    fn vary(
+        &mut self,
+        field: &str,
+        parameters: &BTreeMap<String, Value>,
+        when: Option<(usize, usize)>,
+    ) -> Result<()> {
+        for (name, values) in parameters {
+            let field = format!("{field}.{name}");
+            let (domain, list) = domain(&field, values)?;
+            if self.spec.strategy == Strategy::Grid && list.is_none() {
+                return Err(Error::field(
+                    field,
+                    "a grid needs a list of values; ranges are for random and tpe",
+                ));
+            }
+            self.add(What::Parameter(name.clone(), list), domain, when);
+        }
+        Ok(())
+    }
+
+    fn every(&self) -> Result<Vec<Place>> {
+        let most = self.spec.max_runs as usize;
+        self.space.grid(most).ok_or_else(|| {
+            let count = self.space.grid(100_000).map_or_else(|| "more than 100,000".to_owned(), |all| all.len().to_string());
+            Error::field(
+                "max_runs",
+                format!("the grid has {count} combinations, more than max_runs {most}; raise it or use random or tpe"),
+            )
+        })
+    }
+
+    /// How many trials there are at most.
+    pub(super) fn count(&self) -> usize {
+        self.grid.as_ref().map_or(self.spec.max_runs as usize, Vec::len)
+    }
+
+    /// The feature sets, at least one.
+    pub(super) fn feature_sets(&self) -> Vec<ExperimentSpec> {
+        match self.spec.feature_sets.as_slice() {
+            [] => vec![self.experiment.clone()],
+            sets => sets.iter().map(|set| with_features(&self.experiment, set)).collect(),
+        }
+    }
+
+    /// The next place to try after these trials; none when the sweep is through.
+    /// It depends on the seed and the trials alone.
+    pub(super) fn next(&self, trials: &[Trial]) -> Option<Place> {
+        if trials.len() >= self.count() {
+            return None;
+        }
+        if let Some(grid) = &self.grid {
+            return grid.get(trials.len()).cloned();
+        }
+        if self.spec.strategy == Strategy::Random {
+            return Some(self.space.draw(&mut self.rng(trials.len(), 0)));
+        }
+        let ranked = ranked(trials, &self.spec);
+        let options = self.spec.tpe.unwrap_or_default();
+        let options = tpe::Options {
+            startup: options.startup as usize,
+            candidates: options.candidates as usize,
+            gamma: options.gamma,
+        };
+        // What was tried already would give the same again.
+        let tried = |place: &Place| trials.iter().any(|trial| trial.place == *place);
+        let proposed = (0..ATTEMPTS)
+            .map(|attempt| tpe::propose(&self.space, &ranked, options, &mut self.rng(trials.len(), attempt)))
+            .find(|place| !tried(place));
+        proposed.or_else(|| self.space.grid(self.count())?.into_iter().find(|place| !tried(place)))
+    }
+
+    /// The generator of one trial's proposal.
+    fn rng(&self, number: usize, attempt: u64) -> StdRng {
+        let number = number as u64 * ATTEMPTS + attempt;
+        // Neighbouring numbers get far-apart seeds: multiples of 2⁶⁴ over the golden ratio.
+        StdRng::seed_from_u64(self.spec.seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// A trial at a place.
+    pub(super) fn trial(&self, sweep: &str, number: u64, run: &str, place: Place) -> Trial {
+        let feature_set =
+            self.chosen(&place, &What::FeatureSet).and_then(|at| self.spec.feature_sets.get(at));
+        let trainer = self.chosen(&place, &What::Trainer).and_then(|at| self.spec.trainers.get(at));
+        Trial {
+            sweep: sweep.to_owned(),
+            number,
+            run: run.to_owned(),
+            trainer: trainer.map_or(&*self.experiment.training.plugin, |trainer| trainer.name()).to_owned(),
+            feature_set: feature_set.map(|set| set.name.clone()),
+            parameters: self.parameters(&place).collect(),
+            place,
+            status: TrialStatus::Running,
+            value: None,
+            folds: vec![],
+            rungs: vec![],
+            seconds: None,
+            error: None,
+        }
+    }
+
+    /// The experiment at a place.
+    pub(super) fn experiment(&self, place: &Place) -> Result<ExperimentSpec> {
+        let mut spec = self.experiment.clone();
+        if let Some(set) = self.chosen(place, &What::FeatureSet).and_then(|at| self.spec.feature_sets.get(at))
+        {
+            spec = with_features(&spec, set);
+        }
+        if let Some(trainer) = self.chosen(place, &What::Trainer).and_then(|at| self.spec.trainers.get(at)) {
+            spec.training.plugin.clone_from(&trainer.plugin);
+            spec.training.parameters = trainer.parameters.clone();
+        }
+        let parameters: Map<String, Value> = self.parameters(place).collect();
+        spec.training.parameters = with_defaults(&Value::Object(parameters), spec.training.parameters)?;
+        Ok(spec)
+    }
+
+    /// Which feature set a place has.
+    pub(super) fn feature_set(&self, place: &Place) -> usize {
+        self.chosen(place, &What::FeatureSet).unwrap_or_default()
+    }
+
+    fn chosen(&self, place: &Place, wanted: &What) -> Option<usize> {
+        let same = |what: &What| std::mem::discriminant(what) == std::mem::discriminant(wanted);
+        let (_, value) = self.what.iter().zip(place).find(|(what, _)| same(what))?;
+        value.map(|value| value as usize)
+    }
+
+    /// The values of the parameters that are there.
+    fn parameters<'a>(&'a self, place: &'a Place) -> impl Iterator<Item = (String, Value)> + 'a {
+        let dimensions = self.what.iter().zip(&self.space.dimensions).zip(place);
+        dimensions.filter_map(|((what, dimension), value)| match (what, value) {
+            (What::Parameter(name, Some(list)), Some(at)) => {
+                Some((name.clone(), list.get(*at as usize).cloned().unwrap_or_default()))
+            }
+            (What::Parameter(name, None), Some(value)) => {
+                let whole = matches!(dimension.domain, Domain::Whole { .. });
+                Some((name.clone(), if whole { json!(*value as i64) } else { json!(value) }))
+            }
+            _ => None,
+        })
+    }
+
+    /// Places that show every value of every list and both ends of every range,
+    /// so that what a plugin won't take is seen before anything is run. The field
+    /// that each is about comes with it.
+    pub(super) fn samples(&self) -> Vec<(String, Place)> {
+        let mut samples = Vec::new();
+        let trainers = self.spec.trainers.len().max(1);
+        for trainer in 0..trainers {
+            let mut first = Place::new();
+            for (what, dimension) in self.what.iter().zip(&self.space.dimensions) {
+                let value = match what {
+                    What::Trainer => trainer as f64,
+                    _ => ends(&dimension.domain).first().copied().unwrap_or_default(),
+                };
+                let there = Space::is_there(dimension, &first);
+                first.push(there.then_some(value));
+            }
+            let at = if self.spec.trainers.is_empty() {
+                "parameters".to_owned()
+            } else {
+                format!("trainers[{trainer}].search")
+            };
+            samples.push((at.clone(), first.clone()));
+            for (index, (what, dimension)) in self.what.iter().zip(&self.space.dimensions).enumerate() {
+                if !matches!(what, What::Parameter(..)) || first.get(index).copied().flatten().is_none() {
+                    continue;
+                }
+                for value in ends(&dimension.domain).into_iter().skip(1) {
+                    let mut place = first.clone();
+                    if let Some(slot) = place.get_mut(index) {
+                        *slot = Some(value);
+                    }
+                    samples.push((at.clone(), place));
+                }
+            }
+        }
+        samples
+    }
+}
+
+/// How often a proposal is made anew because it was tried already.
+const ATTEMPTS: u64 = 16;
+
+/// Every choice, or both ends of a range.
+fn ends(domain: &Domain) -> Vec<f64> {
+    match domain {
+        Domain::Category(choices) => (0..*choices).map(|choice| choice as f64).collect(),
+        Domain::Float { low, high, .. } => vec![*low, *high],
+        Domain::Whole { low, high, .. } => vec![*low as f64, *high as f64],
+    }
+}
+
+fn with_features(experiment: &ExperimentSpec, set: &FeatureSet) -> ExperimentSpec {
+    let mut spec = experiment.clone();
+    if let Some(features) = &set.features {
+        spec.features.clone_from(features);
+    }
+    if let Some(joins) = &set.joins {
+        spec.joins.clone_from(joins);
+    }
+    if let Some(ignore) = &set.ignore {
+        spec.ignore.clone_from(ignore);
+    }
+    spec
+}
+
+/// What holds of a sweep whatever its plugins say.
+fn check(spec: &SweepSpec, experiment: &ExperimentSpec) -> Result<()> {
+    let field = |name: &str, message: String| Err(Error::field(name, message));
+    if !(1..=MOST_RUNS).contains(&spec.max_runs) {
+        return field("max_runs", format!("{} runs; ask for 1 to {MOST_RUNS}", spec.max_runs));
+    }
+    if spec.parallel.is_some_and(|parallel| parallel > 256) {
+        return field("parallel", "at most 256 runs go at once".into());
+    }
+    if !spec.trainers.is_empty() && !spec.parameters.is_empty() {
+        return field(
+            "parameters",
+            "with trainers, say what to vary in each trainer's `search` and what stays in its `parameters`"
+                .into(),
+        );
+    }
+    let distinct = |name: &str, names: Vec<&str>| {
+        let mut seen = std::collections::BTreeSet::new();
+        match names.into_iter().find(|name| !seen.insert(*name)) {
+            Some(twice) => {
+                Err(Error::field(name, format!("{twice:?} is there twice; give each a `name` of its own")))
+            }
+            None => Ok(()),
+        }
+    };
+    distinct("trainers", spec.trainers.iter().map(|trainer| trainer.name()).collect())?;
+    distinct("feature_sets", spec.feature_sets.iter().map(|set| &*set.name).collect())?;
+    if let Some(tpe) = &spec.tpe {
+        if spec.strategy != Strategy::Tpe {
+            return field("tpe", "these are options of the strategy tpe".into());
+        }
+        if !(tpe.gamma > 0.0 && tpe.gamma < 1.0) {
+            return field("tpe.gamma", format!("{} is no share above 0 and below 1", tpe.gamma));
+        }
+        if !(1..=10_000).contains(&tpe.candidates) {
+            return field("tpe.candidates", format!("{} candidates; ask for 1 to 10000", tpe.candidates));
+        }
+    }
+    if let Some(halving) = &spec.halving {
+        if !(2..=100).contains(&halving.eta) {
+            return field("halving.eta", format!("{} is not from 2 to 100", halving.eta));
+        }
+        if halving.first_step == 0 || halving.last_step < halving.first_step {
+            return field("halving.first_step", "write a step from 1 up to last_step".into());
+        }
+    }
+    if let Some(folds) = &spec.folds {
+        if !(1..=50).contains(&folds.count) {
+            return field("folds.count", format!("{} folds; ask for 1 to 50", folds.count));
+        }
+        if experiment.spine.event_time.is_none() {
+            return field("folds", "folds are cut by time: the experiment needs spine.event_time".into());
+        }
+    }
+    Ok(())
+}
+
+/// The domain that a list or a range describes, and the list.
+fn domain(field: &str, values: &Value) -> Result<(Domain, Option<Vec<Value>>)> {
+    let wrong = |why: &str| {
+        Error::field(
+            field,
+            format!(r#"{why}: write a list of values or a range {{"low": 1, "high": 10, "log": false}}"#),
+        )
+    };
+    let range = match values {
+        Value::Array(list) if list.is_empty() => return Err(wrong("there is no value to try")),
+        Value::Array(list) => return Ok((Domain::Category(list.len()), Some(list.clone()))),
+        Value::Object(range) => range,
+        _ => return Err(wrong("this is neither")),
+    };
+    if let Some(unknown) = range.keys().find(|key| !matches!(key.as_str(), "low" | "high" | "log")) {
+        return Err(wrong(&format!("a range has no {unknown:?}")));
+    }
+    let log = match range.get("log") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(log)) => *log,
+        Some(_) => return Err(wrong("log is true or false")),
+    };
+    let bound = |which: &str| {
+        range.get(which).and_then(Value::as_f64).ok_or_else(|| wrong("low and high are numbers"))
+    };
+    let (low, high) = (bound("low")?, bound("high")?);
+    if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
+        return Err(wrong("low is less than high"));
+    }
+    if !(high - low).is_finite() {
+        return Err(wrong("the range is too wide"));
+    }
+    if log && low <= 0.0 {
+        return Err(wrong("on a logarithmic scale low is above 0"));
+    }
+    let integer = |which: &str| range.get(which).and_then(Value::as_i64);
+    Ok(match (integer("low"), integer("high")) {
+        (Some(low), Some(high)) if low > -EXACT && high < EXACT => (Domain::Whole { low, high, log }, None),
+        (Some(_), Some(_)) => return Err(wrong("whole numbers lie within ±2⁵³")),
+        _ => (Domain::Float { low, high, log }, None),
+    })
+}
+
+/// Whether a value is better than another.
+fn better(spec: &SweepSpec, a: f64, b: f64) -> std::cmp::Ordering {
+    if spec.maximize { b.total_cmp(&a) } else { a.total_cmp(&b) }
+}
+
+/// The best of the finished trials; of equals the one that was proposed first,
+/// whichever ended first.
+pub(super) fn best<'a>(trials: &'a [Trial], spec: &SweepSpec) -> Option<(&'a Trial, f64)> {
+    let finished = trials.iter().filter(|trial| trial.status == TrialStatus::Finished);
+    finished
+        .filter_map(|trial| Some((trial, trial.value?)))
+        .min_by(|a, b| better(spec, a.1, b.1).then(a.0.number.cmp(&b.0.number)))
+}
+
+/// The places of the settled trials, the best first: the finished by their
+/// value, then the stopped by how far they came and how they stood there, then
+/// the failed.
+fn ranked(trials: &[Trial], spec: &SweepSpec) -> Vec<Place> {
+    let live = |a: f64, b: f64| match spec.halving.as_ref().is_some_and(|halving| halving.maximize) {
+        true => b.total_cmp(&a),
+        false => a.total_cmp(&b),
+    };
+    let class = |trial: &Trial| match trial.status {
+        TrialStatus::Finished => 0,
+        TrialStatus::Stopped => 1,
+        _ => 2,
+    };
+    let mut settled: Vec<&Trial> = trials.iter().filter(|trial| trial.status.is_settled()).collect();
+    settled.sort_by(|a, b| {
+        let standing = match (a.value, b.value, a.rungs.last(), b.rungs.last()) {
+            _ if class(a) != class(b) => class(a).cmp(&class(b)),
+            (Some(a), Some(b), ..) => better(spec, a, b),
+            (_, _, Some(a), Some(b)) => b.step.cmp(&a.step).then(live(a.value, b.value)),
+            _ => std::cmp::Ordering::Equal,
+        };
+        standing.then(a.number.cmp(&b.number))
+    });
+    settled.into_iter().map(|trial| trial.place.clone()).collect()
+}

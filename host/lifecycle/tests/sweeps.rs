@@ -48,8 +48,9 @@ fn experiment() -> Value {
     json!({
         "name": "sex", "task": "binary_classification",
         "spine": {"sql": "SELECT \"Date Egg\", \"Species\", \"Island\", \"Culmen Length (mm)\" AS length, \
-                  \"Culmen Depth (mm)\" AS depth, \"Flipper Length (mm)\" AS flipper, \"Body Mass (g)\" AS mass, \
-                  \"Sex\" = 'MALE' AS male FROM penguins WHERE \"Sex\" IS NOT NULL ORDER BY \"Date Egg\", length, mass",
+                  \"Culmen Depth (mm)\" AS depth, \"Flipper Length (mm)\" AS flipper, \
+                  \"Body Mass (g)\" AS mass, \"Sex\" = 'MALE' AS male FROM penguins \
+                  WHERE \"Sex\" IS NOT NULL ORDER BY \"Date Egg\", length, mass",
                   "event_time": "Date Egg"},
         "target": "male", "ignore": ["Date Egg"],
         "features": {"plugin": "features-standard", "parameters": {"steps": [
@@ -99,7 +100,8 @@ async fn plugins_parameters_and_features_are_compared_in_one_sweep() {
             "feature_sets": [
                 {"name": "all"},
                 {"name": "plain", "features": null},
-                {"name": "bill", "features": null, "ignore": ["Date Egg", "Species", "Island", "flipper", "mass"]},
+                {"name": "bill", "features": null,
+                 "ignore": ["Date Egg", "Species", "Island", "flipper", "mass"]},
             ],
         }),
     )
@@ -237,7 +239,8 @@ async fn folds_decide_without_the_test_rows() {
             > trials.iter().map(|trial| trial.value).min_by(|a, b| a.partial_cmp(b).unwrap()).unwrap()
     );
     // More folds than there are days.
-    let many = json!({"experiment": "sex", "metric": "roc_auc", "parameters": {"rounds": [1]}, "folds": {"count": 50}});
+    let many = json!({"experiment": "sex", "metric": "roc_auc", "parameters": {"rounds": [1]},
+        "folds": {"count": 50}});
     let (sweep, job) = platform.experiments().start_sweep(&me(), spec(many)).await.unwrap();
     let error = platform.jobs().wait(&job.id).await.unwrap_err();
     assert_eq!(

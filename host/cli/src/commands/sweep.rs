@@ -83,7 +83,7 @@ pub(crate) struct Command {
     #[arg(long, value_name = "N")]
     folds: Option<u32>,
     /// Go on with a sweep that failed, was cancelled or was interrupted.
-    #[arg(long, value_name = "SWEEP", conflicts_with_all = ["experiment", "file", "grid", "range", "strategy", "metric"])]
+    #[arg(long, value_name = "SWEEP", conflicts_with_all = ["experiment", "file", "metric"])]
     resume: Option<String>,
     #[command(flatten)]
     wait: Wait,

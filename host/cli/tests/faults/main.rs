@@ -18,6 +18,7 @@ mod plugins;
 mod power;
 #[path = "../support/mod.rs"]
 mod support;
+mod sweeps;
 
 use std::{fmt::Write as _, fs};
 

@@ -276,7 +276,8 @@ mod tests {
             same("roc_auc", ours("roc_auc"), stats::roc_auc(&p, &t, None))?;
             same("average_precision", ours("average_precision"), stats::average_precision(&p, &t))?;
 
-            let numbers: Vec<f64> = rows.iter().map(|row| 1.0 + 3.0 * number(row.0) + f64::from(row.2)).collect();
+            let numbers: Vec<f64> =
+                rows.iter().map(|row| 1.0 + 3.0 * number(row.0) + f64::from(row.2)).collect();
             let metrics = Said::Regression { truth: numbers.clone(), predicted: scores.clone() }.metrics();
             let y = repeated(&numbers, &counts);
             for (name, theirs) in [
@@ -292,15 +293,17 @@ mod tests {
             let classes: Vec<usize> = rows.iter().map(|row| row.1 as usize % 3).collect();
             let probability: Vec<f64> =
                 scores.iter().flat_map(|score| [score / 2.0, 0.3 * (1.0 - score), 1.0 - score]).collect();
-            let metrics =
-                Said::Multiclass { truth: classes.clone(), classes: 3, probability: probability.clone() }.metrics();
+            let said =
+                Said::Multiclass { truth: classes.clone(), classes: 3, probability: probability.clone() };
+            let metrics = said.metrics();
             let t = repeated(&classes, &counts);
             let each: Vec<[f64; 3]> = probability.chunks(3).map(|row| [row[0], row[1], row[2]]).collect();
             let each = repeated(&each, &counts);
             let flat = each.concat();
             same("log_loss", metrics["log_loss"].on(&counts), stats::multiclass_log_loss(&flat, 3, &t))?;
             let called: Vec<usize> = each.iter().map(|row| first_greatest(row)).collect();
-            same("accuracy", metrics["accuracy"].on(&counts), Matrix::of(&t, &called, 3).and_then(|m| m.accuracy()))?;
+            let accuracy = Matrix::of(&t, &called, 3).and_then(|matrix| matrix.accuracy());
+            same("accuracy", metrics["accuracy"].on(&counts), accuracy)?;
         }
     }
 }

@@ -165,16 +165,16 @@ pub struct Method {
 pub(super) const METHODS: [Method; 2] = [
     Method {
         name: "paired_bootstrap",
-        description: "Rows are drawn with replacement, both models are measured on the same draw, and the percentiles \
-                      of the differences are the interval.",
+        description: "Rows are drawn with replacement, both models are measured on the same draw, and the \
+                      percentiles of the differences are the interval.",
         source: "Efron, Tibshirani: An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 13",
     },
     Method {
         name: "mcnemar",
-        description: "Of the rows that exactly one classifier gets right half would be expected on each side: chi-squared \
-                      with one degree of freedom without continuity correction, or the exact binomial distribution, \
-                      two-sided, with fewer than 25 such rows.",
-        source: "McNemar: Note on the sampling error of the difference between correlated proportions or percentages, \
-                 Psychometrika 12, 1947",
+        description: "Of the rows that exactly one classifier gets right half would be expected on each \
+                      side: chi-squared with one degree of freedom without continuity correction, or the \
+                      exact binomial distribution, two-sided, with fewer than 25 such rows.",
+        source: "McNemar: Note on the sampling error of the difference between correlated proportions or \
+                 percentages, Psychometrika 12, 1947",
     },
 ];

@@ -50,7 +50,7 @@ pub(in crate::experiments) fn expanding(mut times: Vec<i64>, count: u32, gap: i6
         return Err(Error::field(
             "folds.count",
             format!(
-                "{} rows before the test rows can't be cut into {blocks} blocks of different times; ask for fewer folds",
+                "{} rows can't be cut into {blocks} blocks of different times; ask for fewer folds",
                 times.len()
             ),
         ));

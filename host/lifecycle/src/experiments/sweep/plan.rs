@@ -15,6 +15,8 @@ use crate::{Error, Result, experiments::ExperimentSpec, plugins::with_defaults};
 
 /// The most runs of a sweep.
 const MOST_RUNS: u32 = 10_000;
+/// The most combinations that are counted out.
+const COUNTED: usize = 100_000;
 /// The integers that a double holds exactly.
 const EXACT: i64 = 1 << 53;
 
@@ -97,11 +99,14 @@ impl Plan {
     fn every(&self) -> Result<Vec<Place>> {
         let most = self.spec.max_runs as usize;
         self.space.grid(most).ok_or_else(|| {
-            let count = self.space.grid(100_000).map_or_else(|| "more than 100,000".to_owned(), |all| all.len().to_string());
-            Error::field(
-                "max_runs",
-                format!("the grid has {count} combinations, more than max_runs {most}; raise it or use random or tpe"),
-            )
+            let count = self
+                .space
+                .grid(COUNTED)
+                .map_or_else(|| format!("over {COUNTED}"), |all| all.len().to_string());
+            let message = format!(
+                "the grid has {count} combinations, more than max_runs {most}; raise it or use random or tpe"
+            );
+            Error::field("max_runs", message)
         })
     }
 
@@ -142,7 +147,7 @@ impl Plan {
         let proposed = (0..ATTEMPTS)
             .map(|attempt| tpe::propose(&self.space, &ranked, options, &mut self.rng(trials.len(), attempt)))
             .find(|place| !tried(place));
-        proposed.or_else(|| self.space.grid(self.count())?.into_iter().find(|place| !tried(place)))
+        proposed.or_else(|| self.space.grid(COUNTED)?.into_iter().find(|place| !tried(place)))
     }
 
     /// The generator of one trial's proposal.
@@ -419,4 +424,94 @@ fn ranked(trials: &[Trial], spec: &SweepSpec) -> Vec<Place> {
         standing.then(a.number.cmp(&b.number))
     });
     settled.into_iter().map(|trial| trial.place.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn plan(change: Value) -> Result<Plan> {
+        let mut spec = json!({"experiment": "e", "metric": "roc_auc", "seed": 7});
+        for (name, value) in change.as_object().unwrap() {
+            spec[name] = value.clone();
+        }
+        let experiment = json!({"name": "e", "task": "regression", "spine": {"dataset": "d"}, "target": "y",
+            "training": {"plugin": "training-gbdt", "parameters": {"rounds": 5}}});
+        Plan::new(&serde_json::from_value(spec).unwrap(), &serde_json::from_value(experiment).unwrap())
+    }
+
+    /// Every place that a plan proposes, as trials of this value.
+    fn all(plan: &Plan, value: impl Fn(&Trial) -> f64) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        while let Some(place) = plan.next(&trials) {
+            let mut trial = plan.trial("s", trials.len() as u64, "r", place);
+            trial.status = TrialStatus::Finished;
+            trial.value = Some(value(&trial));
+            trials.push(trial);
+        }
+        trials
+    }
+
+    #[test]
+    fn a_grid_is_every_combination() {
+        let two = json!({"a": [1, 2], "b": [0.1, 0.2, 0.3]});
+        let trials = all(&plan(json!({"parameters": two})).unwrap(), |_| 0.0);
+        let tried: Vec<String> = trials.iter().map(|trial| json!(trial.parameters).to_string()).collect();
+        assert_eq!(tried.len(), 6);
+        assert_eq!((&*tried[0], &*tried[5]), (r#"{"a":1,"b":0.1}"#, r#"{"a":2,"b":0.3}"#));
+        let error = plan(json!({"parameters": two, "max_runs": 5})).err().unwrap();
+        assert!(error.message.contains("6 combinations"), "{error}");
+    }
+
+    #[test]
+    fn draws_lie_in_their_ranges_and_repeat_with_the_seed() {
+        let ranges = json!({"a": {"low": 1, "high": 9}, "b": {"low": 0.001, "high": 1.0, "log": true}});
+        for strategy in ["random", "tpe"] {
+            let plan = plan(json!({"parameters": ranges, "strategy": strategy, "max_runs": 40})).unwrap();
+            let of = |trial: &Trial| trial.parameters["b"].as_f64().unwrap();
+            let trials = all(&plan, of);
+            assert_eq!(trials.len(), 40);
+            for trial in &trials {
+                assert!((1..=9).contains(&trial.parameters["a"].as_i64().unwrap()));
+                assert!((0.001..=1.0).contains(&of(trial)));
+            }
+            let places = |trials: Vec<Trial>| trials.into_iter().map(|trial| trial.place).collect::<Vec<_>>();
+            assert_eq!(places(trials), places(all(&plan, of)));
+        }
+    }
+
+    #[test]
+    fn a_search_ends_when_there_is_nothing_new() {
+        let few = plan(json!({"parameters": {"a": [1, 2, 3], "b": [1, 2]}, "strategy": "tpe"})).unwrap();
+        assert_eq!(all(&few, |trial| trial.place[0].unwrap()).len(), 6);
+    }
+
+    #[test]
+    fn of_equals_the_earlier_is_the_best() {
+        let grid = plan(json!({"parameters": {"a": [1, 2, 3, 4]}})).unwrap();
+        let mut trials = all(&grid, |trial| if trial.number == 0 { 0.1 } else { 0.5 });
+        assert_eq!(best(&trials, &grid.spec).map(|(trial, _)| trial.number), Some(1));
+        // Whichever ended first.
+        trials.reverse();
+        assert_eq!(best(&trials, &grid.spec).map(|(trial, _)| trial.number), Some(1));
+        trials[2].status = TrialStatus::Stopped;
+        assert_eq!(best(&trials, &grid.spec).map(|(trial, _)| trial.number), Some(2));
+    }
+
+    #[test]
+    fn the_stopped_rank_behind_the_finished_by_how_far_they_came() {
+        let grid = plan(json!({"parameters": {"a": [0, 1, 2, 3, 4]},
+            "halving": {"metric": "loss"}}))
+        .unwrap();
+        let mut trials = all(&grid, |trial| trial.number as f64);
+        for (at, step, value) in [(1, 3, 0.1), (3, 9, 0.3), (4, 9, 0.2)] {
+            trials[at].status = TrialStatus::Stopped;
+            trials[at].value = None;
+            trials[at].rungs = vec![super::super::RungValue { step, value }];
+        }
+        trials[0].status = TrialStatus::Failed;
+        let order: Vec<f64> = ranked(&trials, &grid.spec).iter().map(|place| place[0].unwrap()).collect();
+        assert_eq!(order, [2.0, 4.0, 3.0, 1.0, 0.0]);
+    }
 }

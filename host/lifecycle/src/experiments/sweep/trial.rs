@@ -200,7 +200,7 @@ impl Bench {
         let (metric, eta) =
             self.spec.halving.as_ref().map_or(("", 0), |halving| (&*halving.metric, halving.eta));
         format!(
-            "stopped early at step {step}: its {metric} of {value} was number {place} of {of}, and one in {eta} goes on"
+            "stopped early at step {step}: its {metric} of {value} was number {place} of {of}; one in {eta} goes on"
         )
     }
 }

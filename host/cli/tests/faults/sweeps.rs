@@ -1,0 +1,128 @@
+//! A sweep that is killed in the middle of its trials, and gone on with by hand
+//! on the command line.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::support::{Yard, eventually};
+
+/// The command line, speaking to this yard.
+fn call(yard: &Yard, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_modelyard"));
+    for name in ["MODELYARD_SERVER", "MODELYARD_TOKEN"] {
+        command.env_remove(name);
+    }
+    command.args(["--server", &yard.url]).args(arguments).output().unwrap()
+}
+
+fn told(yard: &Yard, arguments: &[&str]) -> String {
+    let output = call(yard, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn trials(yard: &Yard, sweep: &str) -> Vec<Value> {
+    let path = format!("/experiments/sweeps/{sweep}/trials?limit=500");
+    yard.get(&path).await.ok()["items"].as_array().unwrap().clone()
+}
+
+async fn with_status(yard: &Yard, sweep: &str, status: &str) -> Vec<Value> {
+    let mut found = trials(yard, sweep).await;
+    found.retain(|trial| trial["status"] == status);
+    found
+}
+
+/// What a sweep tried, and what came of it.
+fn values(trials: &[Value]) -> Vec<(Value, Value)> {
+    trials.iter().map(|trial| (trial["parameters"].clone(), trial["value"].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_is_killed_goes_on_with_what_was_missing() {
+    const RUNS: usize = 8;
+    let mut yard = Yard::start(&[]);
+    let wanted = json!({"metric": "log_loss", "maximize": false, "strategy": "random", "max_runs": RUNS,
+        "parallel": 2, "seed": 5, "trainers": [{"plugin": "training-gbdt",
+            "parameters": {"rounds": 2_000, "min_data_in_leaf": 2},
+            "search": {"learning_rate": {"low": 0.001, "high": 0.1, "log": true}}}]});
+    let begun = yard.post("/experiments/side/sweeps", wanted.clone()).await.ok();
+    let sweep = begun["sweep"]["id"].as_str().unwrap().to_owned();
+    // Killed twice, each time with trials that ended and trials under way.
+    let mut kept: Vec<Value> = Vec::new();
+    for _ in 0..2 {
+        eventually("a trial that ended and one under way", async || {
+            with_status(&yard, &sweep, "finished").await.len() > kept.len()
+                && !with_status(&yard, &sweep, "running").await.is_empty()
+        })
+        .await;
+        kept = with_status(&yard, &sweep, "finished").await;
+        yard.kill();
+        yard.restart();
+        let after = trials(&yard, &sweep).await;
+        for trial in &kept {
+            assert!(after.contains(trial), "what had ended stays: {trial}");
+        }
+        let left: Vec<_> = after.iter().filter(|trial| trial["status"] == "interrupted").collect();
+        assert!(!left.is_empty() && with_status(&yard, &sweep, "running").await.is_empty(), "{after:?}");
+        for trial in left {
+            let run = yard.get(&format!("/experiments/runs/{}", trial["run"].as_str().unwrap())).await.ok();
+            assert_eq!((&run["status"], &run["sweep"]), (&json!("failed"), &json!(sweep)), "{run}");
+        }
+        let record = yard.get(&format!("/experiments/sweeps/{sweep}")).await.ok();
+        assert_eq!(record["status"], "failed", "{record}");
+        assert!(record["error"].as_str().unwrap().contains("interrupted"), "{record}");
+        yard.post(&format!("/experiments/sweeps/{sweep}/resume"), json!({})).await.ok();
+        let again = yard.post(&format!("/experiments/sweeps/{sweep}/resume"), json!({})).await;
+        assert!(again.problem(409).contains("running"));
+    }
+    eventually("a third break", async || !with_status(&yard, &sweep, "running").await.is_empty()).await;
+    yard.kill();
+    yard.restart();
+
+    // The rest on the command line, whose table shows every trial.
+    let table = told(&yard, &["sweep", "--resume", &sweep]);
+    assert!(table.contains("TRIAL") && table.contains("the best run of sweep"), "{table}");
+    let all = trials(&yard, &sweep).await;
+    assert_eq!(with_status(&yard, &sweep, "finished").await.len(), RUNS, "{all:?}");
+    for trial in &all {
+        assert!(table.contains(trial["run"].as_str().unwrap()), "{table}");
+    }
+    for trial in &kept {
+        assert!(all.contains(trial), "it was not run again: {trial}");
+    }
+    let record = yard.get(&format!("/experiments/sweeps/{sweep}")).await.ok();
+    assert_eq!((&record["status"], record["runs"].as_array().unwrap().len()), (&json!("finished"), RUNS));
+    let runs = yard.get("/experiments/runs?experiment=side&limit=500").await.ok();
+    let of_sweep = runs["items"].as_array().unwrap().iter().filter(|run| run["sweep"] == sweep.as_str());
+    assert_eq!(of_sweep.count(), RUNS, "no run is there twice");
+    // As if it had never been broken off.
+    let whole = yard.post("/experiments/side/sweeps?wait=true", wanted).await.ok();
+    assert_eq!(values(&trials(&yard, whole["id"].as_str().unwrap()).await), values(&all));
+    assert_eq!(whole["best_value"], record["best_value"]);
+
+    let best = record["best"].as_str().unwrap();
+    let other = all.iter().map(|trial| trial["run"].as_str().unwrap()).find(|run| *run != best).unwrap();
+    let table = told(&yard, &["runs", "compare", best, other, "--metric", "log_loss"]);
+    for part in ["training.parameters.learning_rate", "A − B", "paired bootstrap of 1000 draws", "McNemar"]
+    {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let found =
+        yard.get(&format!("/experiments/compare?run={best}&run={other}&metric=brier&seed=9")).await.ok();
+    assert_eq!(found["pairs"][0]["tests"][0]["metric"], "brier", "{found}");
+    assert_eq!(found["pairs"][0]["tests"][0]["seed"], 9);
+    for (query, field) in [
+        (format!("run={best}"), "run"),
+        (format!("run={best}&run={other}&metric=rmse"), "metric"),
+        (format!("run={best}&run={other}&resamples=many"), "resamples"),
+        (format!("run={best}&run={other}&confidence=1"), "confidence"),
+        (format!("run={best}&run={other}&left=1"), "left"),
+    ] {
+        let answer = yard.get(&format!("/experiments/compare?{query}")).await;
+        assert_eq!(answer.body["location"]["field"], field, "{answer:?}");
+        answer.problem(400);
+    }
+    yard.get(&format!("/experiments/compare?run={best}&run=nothing")).await.problem(404);
+    yard.sound().await;
+}

@@ -1,7 +1,8 @@
 //! Sweeps: many trainings of one experiment, as many at once as allowed.
 //!
 //! - [`records`]: what is asked for and what is kept.
-//! - [`space`], [`plan`]: what can be varied, and the experiment at a place.
+//! - [`check`], [`space`], [`plan`]: what may be asked for, what can be varied, and
+//!   the experiment at a place.
 //! - [`tpe`]: where to look next. [`halving`]: who goes on. [`folds`]:
 //!   cross-validation by time. Each is an algorithm of its own.
 //! - [`trial`]: one combination, tried.
@@ -10,6 +11,7 @@
 //! again, together with its run, when it ends: a killed process loses the trials
 //! under way and nothing else, and a sweep that is resumed runs only those again.
 
+mod check;
 mod folds;
 mod halving;
 mod plan;
@@ -207,20 +209,17 @@ impl Experiments<'_> {
                     }
                 }
             }
-            match running.next().await {
-                None => break,
-                Some(Ok(Ok(trial))) => note(sweep, &mut trials, trial, &plan, progress),
+            let Some(ended) = running.next().await else { break };
+            match ended.map_err(Error::from).and_then(|ended| ended) {
+                Ok(trial) => note(sweep, &mut trials, trial, &plan, progress),
                 // What is under way is stopped and waited for.
-                Some(Ok(Err(error))) => {
+                Err(error) => {
                     bench.progress.cancel();
                     failure = failure.or(Some(error));
                 }
-                Some(Err(error)) => {
-                    bench.progress.cancel();
-                    failure = failure.or(Some(error.into()));
-                }
             }
         }
+        lead(sweep, &trials);
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -347,6 +346,11 @@ fn note(sweep: &mut Sweep, trials: &mut [Trial], trial: Trial, plan: &Plan, prog
     let done = trials.iter().filter(|trial| trial.status.is_settled()).count();
     let total = plan.count();
     progress.say(0.1 + 0.9 * done as f64 / total.max(1) as f64, format!("{done} of {total} runs"));
+    lead(sweep, trials);
+}
+
+/// Notes which trial is the best so far.
+fn lead(sweep: &mut Sweep, trials: &[Trial]) {
     let best = plan::best(trials, &sweep.spec);
     sweep.best = best.map(|(trial, _)| trial.run.clone());
     sweep.best_value = best.map(|(_, value)| value);

@@ -1,8 +1,18 @@
 //! MLflow's search language: filters, orders and page tokens.
+//!
+//! A filter is comparisons joined by `AND`: ``metrics.rmse < 0.5 AND params.`max depth` = '3'``.
+//! What can be compared with what is said by [`Kind`]. Errors carry MLflow's words and the byte at
+//! which reading stopped.
 
 mod filter;
+mod kinds;
+mod lexer;
 mod order;
+mod parser;
+mod pattern;
 mod subject;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use self::{

@@ -19,6 +19,20 @@ impl From<modelyard_catalog::Error> for Error {
     }
 }
 
+impl From<modelyard_tracking::Error> for Error {
+    fn from(error: modelyard_tracking::Error) -> Self {
+        use modelyard_tracking::Code as C;
+        let code = match error.code() {
+            C::InvalidParameterValue | C::BadRequest => Code::InvalidInput,
+            C::ResourceDoesNotExist => Code::NotFound,
+            C::ResourceAlreadyExists | C::InvalidState => Code::Conflict,
+            C::NotImplemented => Code::Unsupported,
+            C::InternalError => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
 impl From<modelyard_blobs::Error> for Error {
     fn from(error: modelyard_blobs::Error) -> Self {
         use modelyard_blobs::Error as E;

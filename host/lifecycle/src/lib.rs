@@ -37,6 +37,7 @@ pub mod progress;
 mod records;
 pub mod schedules;
 mod tensors;
+pub mod tracking;
 
 /// The catalogue's words that are answered with: pages and lineage.
 pub use modelyard_catalog::{Edge, Page};

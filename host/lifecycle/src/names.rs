@@ -18,6 +18,32 @@ pub fn check(field: &str, name: &str) -> Result<()> {
     ))
 }
 
+/// Checks the name of a model that a client of the tracking protocol gives: any
+/// text of 1 to 250 bytes without `/`, `:` and control characters that is no way
+/// up or on the spot in a path.
+pub fn check_model(field: &str, name: &str) -> Result<()> {
+    let blank = name.trim().is_empty();
+    let bad = |character: char| matches!(character, '/' | ':') || character.is_control();
+    if !blank && name.len() <= 250 && !name.chars().any(bad) && name != "." && name != ".." {
+        return Ok(());
+    }
+    let message =
+        format!("{name:?} is not a model's name: use 1 to 250 bytes without '/', ':' and control characters");
+    Err(Error::field(field, message))
+}
+
+/// Checks an alias: 1 to 255 letters, digits, `.`, `_` and `-`.
+pub fn check_label(field: &str, label: &str) -> Result<()> {
+    let fits = label.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if fits && !label.is_empty() && label.len() <= 255 {
+        return Ok(());
+    }
+    Err(Error::field(
+        field,
+        format!("{label:?} is no {field}: use 1 to 255 letters, digits, '.', '_' or '-'"),
+    ))
+}
+
 /// The reference `name@version`, taken apart. A version may be a number or,
 /// for models, an alias.
 pub fn split_reference<'a>(field: &str, reference: &'a str) -> Result<(&'a str, &'a str)> {
@@ -40,6 +66,14 @@ mod tests {
             let error = check("name", bad).unwrap_err();
             assert_eq!(error.location.field.as_deref(), Some("name"));
         }
+        for good in ["late", "Späte Flüge (2013)", "..a"] {
+            assert!(check_model("name", good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a/b", "a:b", "..", "a\nb", &"x".repeat(251)] {
+            assert!(check_model("name", bad).is_err(), "{bad}");
+        }
+        assert!(check_label("alias", "-Späte_1.0").is_ok());
+        assert!(check_label("alias", "").is_err() && check_label("alias", "a b").is_err());
         assert!(split_reference("model", "late@3").is_ok());
         assert!(split_reference("model", "late").is_err());
     }

@@ -7,6 +7,7 @@ use modelyard_notify::Notifier;
 use modelyard_runtime::{self as runtime, Runtime};
 use modelyard_scheduler::Scheduler;
 use modelyard_tables::{self as tables, Tables};
+use modelyard_tracking as tracking;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     functions::{Clients, Mounts},
     jobs::Jobs,
     plugins::{Awaited, Compiled},
+    tracking::{ARTIFACT_ROOT, Artifacts},
 };
 
 /// Everything that the stages share. A cheap handle.
@@ -34,6 +36,10 @@ pub struct Inner {
     pub blobs: Blobs,
     /// Datasets, joins, online values, predictions.
     pub tables: Tables,
+    /// Runs, metrics, logged models, traces.
+    pub tracking: tracking::Store,
+    /// The files that clients log.
+    pub artifacts: Artifacts,
     /// Compiles and calls components.
     pub runtime: Runtime,
     /// Schedules.
@@ -83,6 +89,19 @@ impl Platform {
             clock.clone(),
         )
         .await?;
+        let (tracking, artifacts) = {
+            let (place, clock) = (options.data_dir.join("tracking"), clock.clone());
+            tokio::task::spawn_blocking(move || -> Result<_> {
+                let artifacts = Artifacts::open(&place.join("artifacts"))?;
+                let store = tracking::Options {
+                    path: place.join("store"),
+                    clock,
+                    artifact_root: ARTIFACT_ROOT.to_owned(),
+                };
+                Ok((tracking::Store::open(store)?, artifacts))
+            })
+            .await??
+        };
         let compiled = options.data_dir.join("compiled");
         sweep(&compiled);
         let runtime = Runtime::new(runtime::Options {
@@ -100,6 +119,8 @@ impl Platform {
             catalog,
             blobs,
             tables,
+            tracking,
+            artifacts,
             runtime,
             scheduler,
             notifier,
@@ -174,6 +195,7 @@ impl Platform {
             crate::plugins::PluginRecord,
             crate::registry::AliasChange,
             crate::registry::Model,
+            crate::registry::Registration,
             crate::registry::Version,
             crate::retirement::Assessment,
             crate::retirement::RetirementRule,
@@ -246,6 +268,8 @@ stages! {
     documentation: crate::documentation::Documentation<'_> = crate::documentation::Documentation;
     /// Retirement rules, archive and restore.
     retirement: crate::retirement::Retirement<'_> = crate::retirement::Retirement;
+    /// What clients of MLflow's protocol log.
+    tracked: crate::tracking::Tracking<'_> = crate::tracking::Tracking;
     /// Plugins.
     plugins: crate::plugins::Plugins<'_> = crate::plugins::Plugins;
     /// Functions.

@@ -71,7 +71,8 @@ async fn rows_and_the_cursor_behind_them_are_one_change() {
 async fn what_belongs_together_is_seen_together() {
     let dir = tempfile::tempdir().unwrap();
     let (platform, file) = source_of(dir.path(), "id\n").await;
-    let rejected = EventFilter { stage: Some("ingestion".into()), limit: Some(500), ..EventFilter::default() };
+    let rejected =
+        EventFilter { stage: Some("ingestion".into()), limit: Some(500), ..EventFilter::default() };
     let mut text = "id\n".to_owned();
     for round in 1..=20 {
         text += &format!("{round}\nbad\n");

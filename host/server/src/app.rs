@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{
     Extension, Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{Method, StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
@@ -22,7 +22,7 @@ use crate::{
     connections::{self, Connections, Protocol},
     functions,
     gate::{self, Gate},
-    inference, metrics,
+    inference, metrics, mlflow,
     problem::{Failure, Problem},
     web,
 };
@@ -111,6 +111,7 @@ fn http(platform: Platform, auth: Auth, options: &Options) -> Router {
     Router::new()
         .merge(api)
         .merge(inference::routes(options.max_body_bytes))
+        .merge(mlflow::routes())
         .merge(functions::routes())
         .merge(web::routes())
         .route("/metrics", get(metrics::metrics))
@@ -133,8 +134,13 @@ async fn not_allowed(method: Method, uri: Uri) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
-async fn health() -> Json<serde_json::Value> {
-    Json(json!({"status": "ok"}))
+/// One word, as MLflow's server says it; JSON to who asks for that.
+async fn health(headers: HeaderMap) -> Response {
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match accepts.contains("json") {
+        true => Json(json!({"status": "ok"})).into_response(),
+        false => "OK".into_response(),
+    }
 }
 
 async fn ready(State(platform): State<Platform>) -> Response {

@@ -14,12 +14,13 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, Method, header, request::Parts},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use modelyard_lifecycle::{
     Code, Error, Platform,
     governance::{Actor, Role},
 };
 
-use crate::{functions, problem::Failure};
+use crate::{functions, mlflow, problem::Failure};
 
 /// Checks requests.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ impl Auth {
             return Ok(Actor { name: "anonymous".into(), role: Role::Viewer });
         }
         let role = needed(method, path);
-        let actor = self.actor(headers).await?;
+        let actor = self.actor(path, headers).await?;
         if actor.role < role {
             let message =
                 format!("{} has the role {:?}; this needs {role:?} or above", actor.name, actor.role);
@@ -63,21 +64,30 @@ impl Auth {
         Ok(actor)
     }
 
-    async fn actor(&self, headers: &HeaderMap) -> Result<Actor, Error> {
+    async fn actor(&self, path: &str, headers: &HeaderMap) -> Result<Actor, Error> {
         let refused = |what: &str| {
             Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"))
         };
         match headers.get(header::AUTHORIZATION) {
             Some(value) => {
                 let text = value.to_str().map_err(|_| refused("the Authorization header is no text"))?;
-                let secret =
-                    text.strip_prefix("Bearer ").ok_or_else(|| refused("only Bearer tokens are accepted"))?;
-                self.platform.governance().authenticate(secret.trim()).await
+                if let Some(secret) = text.strip_prefix("Bearer ") {
+                    return self.platform.governance().authenticate(secret.trim()).await;
+                }
+                let basic = text.strip_prefix("Basic ").filter(|_| mlflow::is_ours(path)).and_then(password);
+                let secret = basic.ok_or_else(|| refused("only Bearer tokens are accepted"))?;
+                self.platform.governance().authenticate(&secret).await
             }
             None if self.needed.load(Relaxed) => Err(refused("an access token is needed")),
             None => Ok(Actor::local()),
         }
     }
+}
+
+/// The password of HTTP's Basic scheme: where MLflow's clients put a token.
+fn password(credentials: &str) -> Option<String> {
+    let text = String::from_utf8(STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.trim().to_owned())
 }
 
 /// Where the calls of the inference protocol over gRPC are.
@@ -94,6 +104,9 @@ fn needed(method: &Method, path: &str) -> Role {
     // Whatever its method, it is a call.
     if path.starts_with(functions::MOUNT) {
         return Role::Viewer;
+    }
+    if mlflow::is_ours(path) {
+        return mlflow::needed(method, path);
     }
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     if method == Method::GET || method == Method::HEAD {
@@ -127,6 +140,8 @@ fn open(path: &str) -> bool {
         return matches!(call, "ServerLive" | "ServerReady" | "ServerMetadata");
     }
     matches!(path, "/" | "/health" | "/ready" | "/v2" | "/openapi.json" | "/api/v1/subscriptions/unsubscribe")
+        || path.starts_with(mlflow::SIGNED)
+        || path == "/version"
         || ["/v2/health/", "/assets/", "/reference", "/grpc.health.v1.Health/"]
             .iter()
             .any(|prefix| path.starts_with(prefix))

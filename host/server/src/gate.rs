@@ -17,7 +17,7 @@ use modelyard_lifecycle::{Error, Platform};
 use crate::{
     auth::Auth,
     connections::{Options, Pace},
-    idempotency, inference,
+    idempotency, inference, mlflow,
     problem::Failure,
     trace,
 };
@@ -38,13 +38,14 @@ impl Gate {
     /// A span around it, the protocol's words for a failure, a body that comes
     /// in time.
     async fn through(self, request: Request, next: Next) -> Response {
-        let errors = inference::Errors::wanted(&request);
+        let words = Words::of(&request);
         let (request, pace) = self.pace.hold(request);
         let answer = AssertUnwindSafe(self.admitted(request, next)).catch_unwind().await;
         let response = pace.settle(answer.unwrap_or_else(|_| broken_off()));
-        match errors {
-            None => response,
-            Some(errors) => errors.rewritten(response).await,
+        match words {
+            Words::Own => response,
+            Words::Inference(errors) => errors.rewritten(response).await,
+            Words::Mlflow => mlflow::rewritten(response).await,
         }
     }
 
@@ -56,6 +57,23 @@ impl Gate {
                 idempotency::repeat(self.platform, request, next).await
             }
             Err(error) => Failure(error).into_response(),
+        }
+    }
+}
+
+/// In whose words a failure is told.
+enum Words {
+    Own,
+    Inference(inference::Errors),
+    Mlflow,
+}
+
+impl Words {
+    fn of(request: &Request) -> Self {
+        match inference::Errors::wanted(request) {
+            Some(errors) => Self::Inference(errors),
+            None if mlflow::is_ours(request.uri().path()) => Self::Mlflow,
+            None => Self::Own,
         }
     }
 }

@@ -18,6 +18,7 @@ mod gate;
 mod idempotency;
 mod inference;
 mod metrics;
+mod mlflow;
 mod problem;
 mod trace;
 mod web;

@@ -12,7 +12,6 @@ pub(crate) mod governance;
 pub(crate) mod infer;
 pub(crate) mod ingestion;
 pub(crate) mod job;
-mod mlmodel;
 pub(crate) mod model;
 pub(crate) mod monitoring;
 pub(crate) mod plugin;

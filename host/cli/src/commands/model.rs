@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use clap::{Args, Subcommand};
+use modelyard_lifecycle::registry::mlmodel::Mlmodel;
 
-use super::mlmodel;
 use crate::{
     context::{Context, Limit},
     document::Begin,
@@ -118,7 +118,9 @@ impl Verb {
 impl Import {
     async fn run(self, context: &Context) -> Result<()> {
         let file = match self.file.is_dir() {
-            true => mlmodel::file(&self.file).with_context(|| self.file.display().to_string())?,
+            true => Mlmodel::read(&self.file)
+                .and_then(|model| model.file(&self.file))
+                .map_err(|reason| anyhow!("{}: {reason}", self.file.display()))?,
             false => self.file,
         };
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned());

@@ -175,6 +175,14 @@ pub struct DeploymentSpec {
     pub canary: Canary,
 }
 
+impl DeploymentSpec {
+    /// Whether it routes or shadows to a version.
+    pub fn uses(&self, version: u32) -> bool {
+        let wanted = version.to_string();
+        self.routes.iter().any(|route| route.version == wanted) || self.shadow.as_ref() == Some(&wanted)
+    }
+}
+
 /// How a deployment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

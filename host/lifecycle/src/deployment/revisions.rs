@@ -10,7 +10,7 @@ use modelyard_tables::{RecordBatch, Schema, Window};
 use serde_json::json;
 
 use super::{
-    Chain, Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Revision, Route,
+    Chain, Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Revision,
     endpoint::{Endpoint, Lookup, Target},
     revision_id,
 };
@@ -339,14 +339,15 @@ impl Deployments<'_> {
 
     /// The live deployments that route or shadow to a version.
     pub async fn using(&self, model: &str, version: u32) -> Result<Vec<Deployment>> {
-        let of_model = Query::new().eq("model", model).eq("status", DeploymentStatus::Live);
-        let mut all: Vec<Deployment> = self.0.catalog.table().all(of_model).await?;
-        let wanted = version.to_string();
-        all.retain(|deployment| {
-            deployment.spec.routes.iter().any(|route: &Route| route.version == wanted)
-                || deployment.spec.shadow.as_ref() == Some(&wanted)
-        });
+        let mut all = self.of_model(model).await?;
+        all.retain(|deployment| deployment.spec.uses(version));
         Ok(all)
+    }
+
+    /// The live deployments of a model.
+    pub async fn of_model(&self, model: &str) -> Result<Vec<Deployment>> {
+        let live = Query::new().eq("model", model).eq("status", DeploymentStatus::Live);
+        Ok(self.0.catalog.table().all(live).await?)
     }
 
     /// What a deployment takes and gives when this version of its model answers.

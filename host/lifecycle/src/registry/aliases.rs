@@ -9,7 +9,7 @@ use super::{AliasChange, Model, Registry, VersionStatus};
 use crate::{Error, Result, governance::Actor, names};
 
 /// The alias whose change the policies are asked about.
-const CHAMPION: &str = "champion";
+pub(super) const CHAMPION: &str = "champion";
 
 /// Why an alias moves.
 #[derive(Clone, Copy)]
@@ -54,25 +54,27 @@ impl Registry<'_> {
         version: &str,
         why: Why<'_>,
     ) -> Result<Model> {
-        names::check("alias", alias)?;
+        names::check_label("alias", alias)?;
         if alias.parse::<u32>().is_ok() || alias == "latest" {
             return Err(Error::field(
                 "alias",
                 format!("{alias:?} can't be an alias: numbers and latest name versions"),
             ));
         }
-        let version = self.resolve(model, version).await?;
-        if version.status == VersionStatus::Archived {
+        let number = self.number(model, version).await?;
+        let deployable = self.known(model, number).await?;
+        if deployable.as_ref().is_some_and(|version| version.status == VersionStatus::Archived) {
             return Err(Error::field("version", "the version is archived; restore it first"));
         }
         let before = self.model(model).await?;
-        if before.aliases.get(alias) == Some(&version.version) {
+        if before.aliases.get(alias) == Some(&number) {
             return Ok(before);
         }
-        if alias == CHAMPION {
-            self.0.governance().require(actor, "promote", model, version.version).await?;
+        // The policies judge what would serve; what can't serve they have no word on.
+        if alias == CHAMPION && deployable.is_some() {
+            self.0.governance().require(actor, "promote", model, number).await?;
         }
-        self.move_alias(actor, before, alias, Some(version.version), why).await
+        self.move_alias(actor, before, alias, Some(number), why).await
     }
 
     /// Takes `champion` back to what it named before the promotions that a
@@ -110,7 +112,7 @@ impl Registry<'_> {
             return Ok(());
         }
         if let Some(version) = champion
-            && self.version(model, version).await?.status == VersionStatus::Archived
+            && self.known(model, version).await?.is_some_and(|known| known.status == VersionStatus::Archived)
         {
             champion = None;
         }
@@ -143,8 +145,8 @@ impl Registry<'_> {
             Error::conflict(format!("{alias:?} of {model:?} named no other version before"))
         })?;
         // What it named before was allowed before.
-        let version = self.version(model, previous).await?;
-        if version.status == VersionStatus::Archived {
+        let version = self.known(model, previous).await?;
+        if version.is_some_and(|version| version.status == VersionStatus::Archived) {
             return Err(Error::conflict(format!("version {previous} is archived; restore it first")));
         }
         let before = self.model(model).await?;
@@ -169,15 +171,9 @@ impl Registry<'_> {
         };
         model.updated_at = now;
         let moved = AliasChange {
-            id: uuid::Uuid::now_v7().to_string(),
-            model: model.spec.name.clone(),
-            alias: alias.to_owned(),
-            version,
-            previous,
             at: now,
-            by: actor.name.clone(),
-            reason: reason.to_owned(),
             deployment: why.deployment.map(str::to_owned),
+            ..self.moved(actor, &before, alias, version, reason)
         };
         let names = version.map_or("nothing".to_owned(), |version| format!("version {version}"));
         let event = Event::new(
@@ -188,7 +184,10 @@ impl Registry<'_> {
             format!("{alias} of {} names {names} ({reason})", model.spec.name),
         )
         .model(&model.spec.name)
-        .subject(alias);
+        .subject(alias)
+        .details(
+            json!({"alias": alias, "version": version, "previous": previous, "prompt": model.is_prompt()}),
+        );
         let mut change = self
             .0
             .change(actor, "registry.alias.changed", Ref::of(&model))
@@ -196,6 +195,28 @@ impl Registry<'_> {
         change.tx.require::<Model>(&model.spec.name, "updated_at", before.updated_at);
         change.put(&model).insert(&moved).event(event)?.commit().await?;
         Ok(model)
+    }
+
+    /// The record of an alias that names a version from now on, or none.
+    pub(super) fn moved(
+        &self,
+        actor: &Actor,
+        before: &Model,
+        alias: &str,
+        version: Option<u32>,
+        reason: &str,
+    ) -> AliasChange {
+        AliasChange {
+            id: uuid::Uuid::now_v7().to_string(),
+            model: before.spec.name.clone(),
+            alias: alias.to_owned(),
+            version,
+            previous: before.aliases.get(alias).copied(),
+            at: self.0.clock.now(),
+            by: actor.name.clone(),
+            reason: reason.to_owned(),
+            deployment: None,
+        }
     }
 
     /// The changes of an alias, latest first.

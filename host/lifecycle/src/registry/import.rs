@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use modelyard_blobs::Digest;
 use modelyard_catalog::{Query, Ref};
+use modelyard_clock::Timestamp;
 use modelyard_runtime::{Kind, types::Signature};
 use modelyard_tables::Schema;
 use serde_json::json;
 
-use super::{Format, Imported, Registry, Version, VersionStatus, versions};
+use super::{Format, Imported, Model, Registry, Version, VersionStatus, versions};
 use crate::{
     Code, Error, Result, experiments::Task, governance::Actor, names, plugins::PluginRecord, tensors,
 };
@@ -26,7 +27,8 @@ pub struct ModelFile {
 }
 
 /// What came of loading a file.
-struct Loaded {
+#[derive(Clone)]
+pub(super) struct Loaded {
     imported: Imported,
     runner: PluginRecord,
     artifact: Digest,
@@ -34,6 +36,13 @@ struct Loaded {
     signature: Signature,
     columns: Schema,
     task: Task,
+}
+
+impl Loaded {
+    /// What the model takes and gives.
+    pub(super) fn signature(&self) -> &Signature {
+        &self.signature
+    }
 }
 
 impl Registry<'_> {
@@ -87,7 +96,7 @@ impl Registry<'_> {
     }
 
     /// Has the file read, and keeps it with the component that comes of it.
-    async fn load(&self, file: ModelFile, artifact: Digest) -> Result<Loaded> {
+    pub(super) async fn load(&self, file: ModelFile, artifact: Digest) -> Result<Loaded> {
         let format = match file.format {
             Some(format) => format,
             None => Format::of(&file.bytes)?,
@@ -126,9 +135,21 @@ impl Registry<'_> {
 
     async fn add_imported(&self, actor: &Actor, model: &str, loaded: Loaded) -> Result<Version> {
         let model = self.model_or_new(actor, model).await?;
-        let now = self.0.clock.now();
         let source = json!({"imported": loaded.imported});
-        let version = Version {
+        let version = self.imported_version(actor, &model, loaded, self.0.clock.now());
+        let from = vec![("imported-from", Ref::new("file", version.artifact.to_string()))];
+        self.add(actor, &model, version, source, from).await
+    }
+
+    /// The record of a model's next version that comes from a file.
+    pub(super) fn imported_version(
+        &self,
+        actor: &Actor,
+        model: &Model,
+        loaded: Loaded,
+        now: Timestamp,
+    ) -> Version {
+        Version {
             model: model.spec.name.clone(),
             version: model.latest + 1,
             status: VersionStatus::Registered,
@@ -150,13 +171,11 @@ impl Registry<'_> {
             capabilities: vec![],
             metrics: vec![],
             importance: vec![],
-            expires_at: versions::expiry(&model, now),
+            expires_at: versions::expiry(model, now),
             archived_because: None,
             created_by: actor.name.clone(),
             created_at: now,
-        };
-        let from = vec![("imported-from", Ref::new("file", version.artifact.to_string()))];
-        self.add(actor, &model, version, source, from).await
+        }
     }
 }
 

@@ -1,79 +1,199 @@
-//! The model file in a directory that MLflow wrote.
+//! A model as MLflow writes it: a directory with a file `MLmodel`.
 //!
-//! Its `MLmodel` is YAML of one shape: at the margin `flavors:`, below it the
-//! flavors, and below each its fields. No more of YAML is read than that.
+//! `MLmodel` is YAML of one shape: at the margin `flavors:` and below it the
+//! flavors with their fields, and `signature:` with `inputs:`, whose value is JSON
+//! in a text. No more of YAML is read than that, and nothing of the model itself:
+//! that is done by a scoring plugin, in its sandbox.
 
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     path::{Component, Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::scalar;
+
+/// The description's name in its directory.
+pub const FILE: &str = "MLmodel";
+
+/// The largest description that is read, in bytes.
+const MOST: u64 = 4 << 20;
 
 /// Flavors whose file, which their field `data` names, can be imported.
 const FLAVORS: [&str; 3] = ["onnx", "xgboost", "lightgbm"];
 
 type Flavors = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The file of an MLflow model that can be imported.
-///
-/// # Errors
-/// The directory is no MLflow model, or its model is a pickle or of a flavor
-/// that is not known.
-pub(super) fn file(directory: &Path) -> Result<PathBuf> {
-    let description = fs::read_to_string(directory.join("MLmodel"))
-        .context("a directory is imported if it is an MLflow model: it has no readable file MLmodel")?;
-    let flavors = flavors(&description);
-    let named = FLAVORS.iter().find_map(|flavor| flavors.get(*flavor)?.get("data"));
-    let Some(named) = named else {
-        let found: Vec<_> =
-            flavors.keys().map(String::as_str).filter(|flavor| *flavor != "python_function").collect();
-        let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-        bail!(
-            "its flavors are {found}; onnx, xgboost and lightgbm can be imported. A pickle is a program rather than \
-             a model: export it to ONNX (skl2onnx for scikit-learn, torch.onnx for PyTorch) and import that"
-        );
-    };
-    let relative = Path::new(named);
-    if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        bail!("MLmodel names the file {named:?}, which is not inside the directory");
-    }
-    let mut file = directory.join(relative);
-    // MLflow puts some models in a directory of their own.
-    if file.is_dir() {
-        file = only_file(&file)?;
-    }
-    let inside = file.canonicalize().with_context(|| file.display().to_string())?;
-    if !inside.starts_with(directory.canonicalize()?) {
-        bail!("MLmodel names the file {named:?}, which is not inside the directory");
-    }
-    if is_pickle(&inside)? {
-        bail!(
-            "its model {named:?} is a Python pickle, which is a program rather than a model: save the booster itself \
-             (booster.save_model) or export it to ONNX, and import that"
-        );
-    }
-    Ok(file)
+/// What an `MLmodel` says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mlmodel {
+    /// The flavors with their plain fields.
+    flavors: Flavors,
+    /// What the model takes, as its signature says; none: it has no signature.
+    pub inputs: Option<Vec<Input>>,
+    /// Whether an example of its input was kept, from which MLflow makes a
+    /// signature unless that fails.
+    pub example: bool,
 }
 
-fn only_file(directory: &Path) -> Result<PathBuf> {
-    let files = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    match files.as_slice() {
+/// One input that a signature names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A column.
+    Column {
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// Whether it may be left out.
+        optional: bool,
+    },
+    /// A tensor.
+    Tensor {
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// Its shape; -1: any.
+        shape: Vec<i64>,
+    },
+}
+
+impl Mlmodel {
+    /// Reads the description of a directory.
+    ///
+    /// # Errors
+    /// Says in words why the directory is no MLflow model.
+    pub fn read(directory: &Path) -> Result<Self, String> {
+        let mut text = String::new();
+        fs::File::open(directory.join(FILE))
+            .and_then(|file| file.take(MOST).read_to_string(&mut text))
+            .map_err(|error| {
+                format!("a directory is imported if it is an MLflow model: it has no readable file MLmodel ({error})")
+            })?;
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let inputs = match scalar::below(text, "signature", "inputs") {
+            Some(json) => Some(inputs(&json)?),
+            None => None,
+        };
+        let example = text.lines().any(|line| {
+            line.strip_prefix("saved_input_example_info:").is_some_and(|rest| rest.trim() != "null")
+        });
+        Ok(Self { flavors: flavors(text), inputs, example })
+    }
+
+    /// The names of its flavors but `python_function`, which all have.
+    pub fn flavors(&self) -> Vec<String> {
+        self.flavors.keys().filter(|flavor| *flavor != "python_function").cloned().collect()
+    }
+
+    /// The file in its directory that can be imported: that of a known flavor,
+    /// or an ONNX file that lies beside the model.
+    ///
+    /// # Errors
+    /// Says in words why there is none and what to do about it.
+    pub fn file(&self, directory: &Path) -> Result<PathBuf, String> {
+        match self.of_flavor(directory) {
+            Ok(file) => Ok(file),
+            Err(reason) => beside(directory).ok_or(reason),
+        }
+    }
+
+    fn of_flavor(&self, directory: &Path) -> Result<PathBuf, String> {
+        let named = FLAVORS.iter().find_map(|flavor| self.flavors.get(*flavor)?.get("data"));
+        let Some(named) = named else {
+            let found = self.flavors();
+            let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+            return Err(format!(
+                "its flavors are {found}; onnx, xgboost and lightgbm can be imported. A pickle is a program rather \
+                 than a model: export it to ONNX (skl2onnx for scikit-learn, torch.onnx for PyTorch) and import that, \
+                 or put model.onnx beside it"
+            ));
+        };
+        let outside = || format!("MLmodel names the file {named:?}, which is not inside the directory");
+        let relative = Path::new(named);
+        if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(outside());
+        }
+        let mut file = directory.join(relative);
+        // MLflow puts some models in a directory of their own.
+        if file.is_dir() {
+            file = only_file(&file)?;
+        }
+        let unreadable = |error: std::io::Error| format!("{named}: {error}");
+        let inside = file.canonicalize().map_err(unreadable)?;
+        if !inside.starts_with(directory.canonicalize().map_err(unreadable)?) {
+            return Err(outside());
+        }
+        if is_pickle(&inside).map_err(unreadable)? {
+            return Err(format!(
+                "its model {named:?} is a Python pickle, which is a program rather than a model: save the booster \
+                 itself (booster.save_model) or export it to ONNX, and import that, or put model.onnx beside it"
+            ));
+        }
+        Ok(file)
+    }
+}
+
+/// The one ONNX file at the top of a directory or of its directory `onnx`.
+fn beside(directory: &Path) -> Option<PathBuf> {
+    let mut found = Vec::new();
+    for place in [directory.to_owned(), directory.join("onnx")] {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let path = entry.path();
+            // A link may lead anywhere; MLflow writes none.
+            let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if plain && path.extension().is_some_and(|extension| extension == "onnx") {
+                found.push(path);
+            }
+        }
+    }
+    match found.as_slice() {
+        [file] => Some(file.clone()),
+        _ => None,
+    }
+}
+
+fn only_file(directory: &Path) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()
+    });
+    match entries.map_err(|error| format!("{}: {error}", directory.display()))?.as_slice() {
         [file] if file.is_file() => Ok(file.clone()),
-        _ => bail!(
+        _ => Err(format!(
             "{} holds more than the one file of a model; import the file by its name",
             directory.display()
-        ),
+        )),
     }
 }
 
 /// Whether a file begins as a pickle of protocol 2 or later.
-fn is_pickle(file: &Path) -> Result<bool> {
-    use std::io::Read;
+fn is_pickle(file: &Path) -> std::io::Result<bool> {
     let mut head = Vec::new();
     fs::File::open(file)?.take(2).read_to_end(&mut head)?;
     Ok(matches!(head.as_slice(), [0x80, 2..=5]))
+}
+
+/// The inputs of a signature, which is JSON.
+fn inputs(json: &str) -> Result<Vec<Input>, String> {
+    let wrong = |error: &dyn std::fmt::Display| format!("the signature in MLmodel can't be read: {error}");
+    let entries: Vec<Value> = serde_json::from_str(json).map_err(|error| wrong(&error))?;
+    entries
+        .iter()
+        .map(|entry| {
+            let name = entry.get("name").and_then(Value::as_str).map(str::to_owned);
+            if entry.get("type").and_then(Value::as_str) != Some("tensor") {
+                let optional = entry.get("required").and_then(Value::as_bool) == Some(false)
+                    || entry.get("optional").and_then(Value::as_bool) == Some(true);
+                return Ok(Input::Column { name, optional });
+            }
+            let shape = entry.pointer("/tensor-spec/shape").and_then(Value::as_array);
+            let shape = shape.ok_or_else(|| wrong(&"a tensor has no shape"))?;
+            Ok(Input::Tensor { name, shape: shape.iter().map(|size| size.as_i64().unwrap_or(-1)).collect() })
+        })
+        .collect()
 }
 
 /// The flavors of an `MLmodel` with their plain fields.
@@ -137,8 +257,12 @@ mod tests {
         directory
     }
 
+    fn file(directory: &Path) -> Result<PathBuf, String> {
+        Mlmodel::read(directory)?.file(directory)
+    }
+
     fn refused(directory: &Path) -> String {
-        format!("{:#}", file(directory).unwrap_err())
+        file(directory).unwrap_err()
     }
 
     #[test]
@@ -179,5 +303,33 @@ mod tests {
         let directory = model(LIGHTGBM, &[]);
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("model.lgb")).unwrap();
         assert!(refused(directory.path()).contains("not inside"));
+    }
+
+    #[test]
+    fn an_onnx_file_beside_a_pickle_is_taken() {
+        let sklearn = "flavors:\n  sklearn:\n    pickled_model: model.pkl\n";
+        let directory = model(sklearn, &[("model.pkl", b"\x80\x04"), ("model.onnx", b"\x08\x09")]);
+        assert!(file(directory.path()).unwrap().ends_with("model.onnx"));
+        let directory = model(sklearn, &[("onnx/net.onnx", b"\x08\x09")]);
+        assert!(file(directory.path()).unwrap().ends_with("onnx/net.onnx"));
+        let two = model(sklearn, &[("a.onnx", b"\x08\x09"), ("b.onnx", b"\x08\x09")]);
+        assert!(refused(two.path()).contains("sklearn"));
+    }
+
+    #[test]
+    fn a_signature_is_read_however_yaml_wraps_it() {
+        let text = "saved_input_example_info:\n  artifact_path: input_example.json\nsignature:\n  inputs: '[{\"type\": \
+            \"double\", \"name\": \"it''s a\n    length\", \"required\": true}, {\"type\": \"long\", \"required\":\n    \
+            false}]'\n  outputs: '[]'\n";
+        let read = Mlmodel::parse(text).unwrap();
+        assert!(read.example);
+        let column = |name: Option<&str>, optional| Input::Column { name: name.map(str::to_owned), optional };
+        assert_eq!(read.inputs.unwrap(), [column(Some("it's a length"), false), column(None, true)]);
+        let tensor = "signature:\n  inputs: '[{\"type\": \"tensor\", \"tensor-spec\": {\"dtype\": \"float64\", \"shape\": [-1, 4]}}]'\n";
+        let read = Mlmodel::parse(tensor).unwrap();
+        assert_eq!(read.inputs.unwrap(), [Input::Tensor { name: None, shape: vec![-1, 4] }]);
+        let none = Mlmodel::parse("flavors:\n  onnx:\n    data: model.onnx\n").unwrap();
+        assert!(none.inputs.is_none() && !none.example);
+        assert!(Mlmodel::parse("signature:\n  inputs: 'nonsense'\n").unwrap_err().contains("signature"));
     }
 }

@@ -3,12 +3,16 @@
 mod aliases;
 mod format;
 mod import;
+pub mod mlmodel;
 mod records;
+mod registrations;
+mod scalar;
 mod versions;
 
 pub use format::Format;
 pub use import::ModelFile;
 pub use records::{AliasChange, Imported, Model, ModelSpec, Version, VersionStatus, version_id};
+pub use registrations::{NewRegistration, Origin, Registration, Stage};
 pub use versions::{Comparison, Difference};
 
 use modelyard_catalog::{Direction, Edge, Order, Page, Query, Ref};
@@ -24,12 +28,22 @@ impl Registry<'_> {
         names::check("name", &spec.name)?;
         let now = self.0.clock.now();
         let before = self.0.catalog.table::<Model>().get(&spec.name).await?;
-        if let Some(before) = before.as_ref().filter(|before| before.spec == spec) {
+        if let Some(before) =
+            before.as_ref().filter(|before| before.spec == spec && before.deleted_at.is_none())
+        {
             return Ok(before.clone());
         }
         let model = match before {
-            Some(before) => Model { spec, updated_at: now, ..before },
-            None => Model { spec, latest: 0, aliases: Default::default(), created_at: now, updated_at: now },
+            Some(before) => Model { spec, deleted_at: None, updated_at: now, ..before },
+            None => Model {
+                spec,
+                latest: 0,
+                aliases: Default::default(),
+                properties: Default::default(),
+                deleted_at: None,
+                created_at: now,
+                updated_at: now,
+            },
         };
         self.0.change(actor, "registry.model.put", Ref::of(&model)).put(&model).commit().await?;
         if model.latest > 0 {
@@ -49,13 +63,15 @@ impl Registry<'_> {
             .0
             .catalog
             .table()
-            .find(Query::new().order("name", Order::Asc).limit(limit).after(after))
+            .find(
+                Query::new().eq("deleted_at", None::<u8>).order("name", Order::Asc).limit(limit).after(after),
+            )
             .await?)
     }
 
     /// What a version came from, and what came of it, as edges.
     pub async fn lineage(&self, model: &str, version: u32) -> Result<Vec<Edge>> {
-        self.version(model, version).await?;
+        self.known(model, version).await?;
         let node = Ref::to::<Version>(version_id(model, version));
         let mut edges = self.0.catalog.lineage(&node, Direction::Outgoing, 8).await?;
         edges.extend(self.0.catalog.lineage(&node, Direction::Incoming, 2).await?);

@@ -55,6 +55,12 @@ pub struct Model {
     pub latest: u32,
     /// Aliases and the versions they name.
     pub aliases: BTreeMap<String, u32>,
+    /// Whatever else is said about it, by key: the tags of the tracking protocol.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
+    /// When it was deleted; none: it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

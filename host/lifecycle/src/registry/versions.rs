@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Model, ModelSpec, Registry, Version, VersionStatus, version_id};
+use super::{Model, ModelSpec, Registration, Registry, Version, VersionStatus, version_id};
 use crate::{
     Error, Result,
     evaluation::Evaluation,
@@ -150,16 +150,44 @@ impl Registry<'_> {
         })
     }
 
-    /// A version.
+    /// A version that can be deployed.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`](crate::Code::NotFound) if there is none, and why if there is one of this
+    /// number that can't be.
     pub async fn version(&self, model: &str, version: u32) -> Result<Version> {
         let id = version_id(model, version);
-        self.0.catalog.table::<Version>().get(&id).await?.ok_or_else(|| Error::not_found("model version", id))
+        if let Some(version) = self.0.catalog.table::<Version>().get(&id).await? {
+            return Ok(version);
+        }
+        let mut error = Error::not_found("model version", &id);
+        if let Some(Registration { obstacle: Some(obstacle), deleted_at: None, .. }) =
+            self.0.catalog.table::<Registration>().get(&id).await?
+        {
+            error.message = format!("{id} can't be deployed: {obstacle}");
+        }
+        Err(error)
+    }
+
+    /// A version, as far as it can be deployed; none: it is only registered.
+    pub(super) async fn known(&self, model: &str, version: u32) -> Result<Option<Version>> {
+        let id = version_id(model, version);
+        match self.0.catalog.table::<Version>().get(&id).await? {
+            Some(version) => Ok(Some(version)),
+            None => self.registration(model, version).await.map(|_| None),
+        }
     }
 
     /// A version by its number, by an alias, or `latest`.
     pub async fn resolve(&self, model: &str, reference: &str) -> Result<Version> {
+        let number = self.number(model, reference).await?;
+        self.version(model, number).await
+    }
+
+    /// The number that a number, an alias or `latest` stands for.
+    pub(super) async fn number(&self, model: &str, reference: &str) -> Result<u32> {
         let record = self.model(model).await?;
-        let number = match reference.parse() {
+        Ok(match reference.parse() {
             Ok(number) => number,
             Err(_) if reference == "latest" && record.latest > 0 => record.latest,
             Err(_) => *record.aliases.get(reference).ok_or_else(|| {
@@ -169,8 +197,7 @@ impl Registry<'_> {
                     format!("{model:?} has no alias {reference:?}; its aliases are [{}]", known.join(", ")),
                 )
             })?,
-        };
-        self.version(model, number).await
+        })
     }
 
     /// The versions of a model, latest first.
@@ -244,7 +271,7 @@ pub(super) fn expiry(model: &Model, now: Timestamp) -> Option<Timestamp> {
     model.spec.expires_after_days.map(|days| now + Duration::from_secs(u64::from(days) * 86_400))
 }
 
-fn blank() -> ModelSpec {
+pub(super) fn blank() -> ModelSpec {
     ModelSpec {
         name: String::new(),
         description: String::new(),

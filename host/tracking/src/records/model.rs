@@ -75,7 +75,7 @@ pub struct LoggedModelData {
     /// In order of key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<Param>,
-    /// The latest of each key, data set and run.
+    /// Every point that was logged with the model's id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
 }

@@ -1,6 +1,7 @@
 //! What each kind of thing can be searched by.
 
 use super::{Comparator, Entity, Kind};
+use crate::{Error, Result};
 
 /// A name that a filter may compare or an order may sort by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,9 @@ const RUNS: &[Row] = &[
 
 const EXPERIMENTS: &[Row] = &[
     ("name", text("name"), true, true),
-    ("experiment_id", text("experiment_id"), true, true),
+    ("experiment_id", text("experiment_id"), true, false),
+    // Compared as text, ordered as the whole number that it is.
+    ("experiment_id", number("experiment_number"), false, true),
     ("creation_time", number("creation_time"), true, true),
     ("last_update_time", number("last_update_time"), true, true),
 ];
@@ -182,6 +185,13 @@ impl Kind {
             .iter()
             .find(|(alias, _, filters, orders)| *alias == name && if ordering { *orders } else { *filters })
             .map(|(_, attribute, _, _)| *attribute)
+    }
+
+    /// The canonical name of an attribute that this kind can be ordered by.
+    pub(crate) fn orderable(self, name: &str) -> Result<&'static str> {
+        self.attribute(name, true)
+            .map(|attribute| attribute.key)
+            .ok_or_else(|| Error::invalid(format!("Invalid order by field name: {name}")))
     }
 
     /// The names that are accepted, for an error's text.

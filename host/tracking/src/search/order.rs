@@ -143,8 +143,8 @@ fn defaults(kind: Kind, alone: bool) -> &'static [(&'static str, Direction)] {
     use Direction::{Ascending, Descending};
     match kind {
         Kind::Runs => &[("start_time", Descending), ("run_id", Ascending)],
-        Kind::Experiments if alone => &[("creation_time", Descending), ("experiment_id", Ascending)],
-        Kind::Experiments => &[("experiment_id", Descending)],
+        Kind::Experiments if alone => &[("creation_time", Descending), ("experiment_number", Ascending)],
+        Kind::Experiments => &[("experiment_number", Descending)],
         Kind::LoggedModels => &[("creation_timestamp_ms", Descending), ("model_id", Ascending)],
         Kind::Traces => &[("timestamp_ms", Descending), ("request_id", Ascending)],
         Kind::Datasets if alone => &[("created_time", Descending), ("dataset_id", Descending)],

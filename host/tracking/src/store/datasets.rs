@@ -1,96 +1,123 @@
 //! Evaluation datasets.
 
-use super::Store;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Core, Store, disk,
+    experiments::page,
+    records::StoredDataset,
+    state::{State, experiment_number},
+    validate,
+};
 use crate::{
     CreateDataset, DatasetRecord, Error, EvaluationDataset, NewDatasetRecord, Page, Result, Search, Upserted,
+    search::{Field, Filter, Kind, Order, Subject},
 };
-use serde_json::{Map, Value};
+
+/// The tag that says who acts.
+const USER: &str = "mlflow.user";
+/// Records read for a page where no length is given: all of them.
+const WHOLE: usize = usize::MAX;
 
 impl Store {
     /// Makes a dataset without records.
     ///
     /// # Errors
     /// `Invalid`, `NotFound` for an experiment.
-    pub async fn create_dataset(&self, _request: CreateDataset) -> Result<EvaluationDataset> {
-        Err(Error::internal("not yet"))
+    pub async fn create_dataset(&self, request: CreateDataset) -> Result<EvaluationDataset> {
+        self.write(move |core| create(core, request)).await
     }
 
     /// The dataset without its records.
     ///
     /// # Errors
     /// `NotFound`.
-    pub fn dataset(&self, _dataset_id: &str) -> Result<EvaluationDataset> {
-        Err(Error::internal("not yet"))
+    pub fn dataset(&self, dataset_id: &str) -> Result<EvaluationDataset> {
+        Ok(self.core().state.read().dataset(dataset_id)?.dataset.clone())
     }
 
     /// Removes the dataset and its records; one that is not there is not an error.
-    pub async fn delete_dataset(&self, _dataset_id: &str) -> Result<()> {
-        Err(Error::internal("not yet"))
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub async fn delete_dataset(&self, dataset_id: &str) -> Result<()> {
+        let id = dataset_id.to_owned();
+        self.write(move |core| {
+            if !core.state.read().datasets.contains_key(&id) {
+                return Ok(());
+            }
+            let mut batch = core.disk.batch();
+            batch.remove(&core.disk.datasets, disk::text(&id));
+            for row in core.disk.records.prefix(disk::text(&id)) {
+                batch.remove(&core.disk.records, row.key()?);
+            }
+            for row in core.disk.record_keys.prefix(disk::text(&id)) {
+                batch.remove(&core.disk.record_keys, row.key()?);
+            }
+            batch.commit()?;
+            core.state.write().datasets.remove(&id);
+            Ok(())
+        })
+        .await
     }
 
-    /// Finds datasets of the experiments (of all where empty); newest first by default.
+    /// Finds datasets of the experiments (of all where empty); newest first by default, 1,000 a
+    /// page (at most 50,000).
     ///
     /// # Errors
     /// `Invalid` or `Syntax`.
     pub fn search_datasets(
         &self,
-        _experiment_ids: &[String],
-        _search: &Search,
+        experiment_ids: &[String],
+        search: &Search,
     ) -> Result<Page<EvaluationDataset>> {
-        Err(Error::internal("not yet"))
+        let length = validate::page(search.max_results, 1000, validate::PAGE)?;
+        let filter = Filter::parse(Kind::Datasets, &search.filter)?;
+        let order = Order::parse(Kind::Datasets, &search.order_by)?;
+        let ids = experiment_ids.join("\n");
+        let query = ["datasets", &ids, &search.filter, &search.order_by.join("\n")];
+        let offset = self.core().tokens.open(&query, search.page_token.as_deref())?;
+        let state = self.core().state.read();
+        let belongs = |dataset: &EvaluationDataset| {
+            experiment_ids.is_empty() || dataset.experiment_ids.iter().any(|id| experiment_ids.contains(id))
+        };
+        let mut found: Vec<&EvaluationDataset> =
+            state.datasets.values().map(|stored| &stored.dataset).collect();
+        found.retain(|dataset| belongs(dataset) && filter.matches(*dataset));
+        found.sort_by(|a, b| order.compare(*a, *b));
+        Ok(page(found, offset, length, |offset| self.core().tokens.seal(&query, offset), Clone::clone))
     }
 
-    /// Sets tags; a null removes one.
+    /// Sets tags; a null is left out, as MLflow does.
     ///
     /// # Errors
-    /// `NotFound`, `Invalid`.
+    /// `NotFound`.
     pub async fn set_dataset_tags(
         &self,
-        _dataset_id: &str,
-        _tags: Map<String, Value>,
+        dataset_id: &str,
+        tags: Map<String, Value>,
     ) -> Result<EvaluationDataset> {
-        Err(Error::internal("not yet"))
+        self.change_dataset(dataset_id, move |_, stored| {
+            let set = tags.into_iter().filter(|(_, value)| !value.is_null());
+            stored.dataset.tags.extend(set.map(|(key, value)| (key, as_text(value))));
+            Ok(())
+        })
+        .await
     }
 
     /// Removes a tag; one that is not there is not an error.
     ///
     /// # Errors
     /// `NotFound` for the dataset.
-    pub async fn delete_dataset_tag(&self, _dataset_id: &str, _key: &str) -> Result<()> {
-        Err(Error::internal("not yet"))
-    }
-
-    /// Adds records; where one with the same inputs is there, merges into it.
-    ///
-    /// # Errors
-    /// `NotFound`, `Invalid`.
-    pub async fn upsert_dataset_records(
-        &self,
-        _dataset_id: &str,
-        _records: Vec<NewDatasetRecord>,
-    ) -> Result<Upserted> {
-        Err(Error::internal("not yet"))
-    }
-
-    /// Records, oldest first; all on one page where `max_results` is absent.
-    ///
-    /// # Errors
-    /// `NotFound`, `Invalid`.
-    pub fn dataset_records(
-        &self,
-        _dataset_id: &str,
-        _max_results: Option<i64>,
-        _page_token: Option<&str>,
-    ) -> Result<Page<DatasetRecord>> {
-        Err(Error::internal("not yet"))
-    }
-
-    /// Removes records and says how many there were.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    pub async fn delete_dataset_records(&self, _dataset_id: &str, _record_ids: Vec<String>) -> Result<usize> {
-        Err(Error::internal("not yet"))
+    pub async fn delete_dataset_tag(&self, dataset_id: &str, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.change_dataset(dataset_id, move |_, stored| {
+            stored.dataset.tags.remove(&key);
+            Ok(())
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Lets the dataset belong to more experiments.
@@ -99,21 +126,395 @@ impl Store {
     /// `NotFound`.
     pub async fn add_dataset_to_experiments(
         &self,
-        _dataset_id: &str,
-        _experiment_ids: Vec<String>,
+        dataset_id: &str,
+        experiment_ids: Vec<String>,
     ) -> Result<EvaluationDataset> {
-        Err(Error::internal("not yet"))
+        self.change_dataset(dataset_id, move |core, stored| {
+            for id in experiment_ids {
+                known(&core.state.read(), &id)?;
+                if !stored.dataset.experiment_ids.contains(&id) {
+                    stored.dataset.experiment_ids.push(id);
+                }
+            }
+            stored.dataset.last_update_time = core.now();
+            Ok(())
+        })
+        .await
     }
 
-    /// Takes the dataset out of experiments.
+    /// Takes the dataset out of experiments; those that it does not belong to are no error.
     ///
     /// # Errors
     /// `NotFound`.
     pub async fn remove_dataset_from_experiments(
         &self,
-        _dataset_id: &str,
-        _experiment_ids: Vec<String>,
+        dataset_id: &str,
+        experiment_ids: Vec<String>,
     ) -> Result<EvaluationDataset> {
-        Err(Error::internal("not yet"))
+        self.change_dataset(dataset_id, move |core, stored| {
+            let before = stored.dataset.experiment_ids.len();
+            stored.dataset.experiment_ids.retain(|id| !experiment_ids.contains(id));
+            if stored.dataset.experiment_ids.len() != before {
+                stored.dataset.last_update_time = core.now();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Adds records; where one with the same inputs is there, merges into it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn upsert_dataset_records(
+        &self,
+        dataset_id: &str,
+        records: Vec<NewDatasetRecord>,
+    ) -> Result<Upserted> {
+        let id = dataset_id.to_owned();
+        self.write(move |core| upsert(core, &id, records)).await
+    }
+
+    /// Records, oldest first; all on one page where `max_results` is absent.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    pub fn dataset_records(
+        &self,
+        dataset_id: &str,
+        max_results: Option<i64>,
+        page_token: Option<&str>,
+    ) -> Result<Page<DatasetRecord>> {
+        let length = match max_results {
+            None => WHOLE,
+            some => validate::page(some, 1000, validate::PAGE)?,
+        };
+        self.core().state.read().dataset(dataset_id)?;
+        let query = ["records", dataset_id];
+        let offset = self.core().tokens.open(&query, page_token)?;
+        let rows = self.core().disk.records.prefix(disk::text(dataset_id));
+        let mut items = Vec::new();
+        for row in rows.skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+            if items.len() == length {
+                let next = self.core().tokens.seal(&query, offset + length as u64);
+                return Ok(Page { items, next_page_token: Some(next) });
+            }
+            items.push(disk::from_json(&row.value()?)?);
+        }
+        Ok(Page { items, next_page_token: None })
+    }
+
+    /// Removes records and says how many there were.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn delete_dataset_records(&self, dataset_id: &str, record_ids: Vec<String>) -> Result<usize> {
+        let id = dataset_id.to_owned();
+        self.write(move |core| delete_records(core, &id, &record_ids)).await
+    }
+
+    async fn change_dataset(
+        &self,
+        dataset_id: &str,
+        change: impl FnOnce(&Core, &mut StoredDataset) -> Result<()> + Send + 'static,
+    ) -> Result<EvaluationDataset> {
+        let id = dataset_id.to_owned();
+        self.write(move |core| {
+            let mut stored = core.state.read().dataset(&id)?.clone();
+            change(core, &mut stored)?;
+            core.put_dataset(core.disk.batch(), stored)
+        })
+        .await
+    }
+}
+
+impl State {
+    fn dataset(&self, id: &str) -> Result<&StoredDataset> {
+        self.datasets
+            .get(id)
+            .ok_or_else(|| Error::NotFound(format!("Evaluation dataset with id '{id}' not found")))
+    }
+}
+
+impl Core {
+    /// Writes a dataset with whatever is in `batch`.
+    fn put_dataset(
+        &self,
+        mut batch: fjall::OwnedWriteBatch,
+        stored: StoredDataset,
+    ) -> Result<EvaluationDataset> {
+        let id = stored.dataset.dataset_id.clone();
+        batch.insert(&self.disk.datasets, disk::text(&id), disk::json(&stored)?);
+        batch.commit()?;
+        let record = stored.dataset.clone();
+        self.state.write().datasets.insert(id, stored);
+        Ok(record)
+    }
+}
+
+fn known(state: &State, id: &str) -> Result<()> {
+    let found = experiment_number(id).is_ok_and(|number| state.homes.contains_key(&number));
+    found.then_some(()).ok_or_else(|| Error::NotFound(format!("No Experiment with id={id} exists")))
+}
+
+/// Tags are text; what is not becomes its JSON.
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::String(_) => value,
+        other => Value::String(other.to_string()),
+    }
+}
+
+fn user(tags: Option<&Map<String, Value>>) -> Option<String> {
+    Some(tags?.get(USER)?.as_str()?.to_owned())
+}
+
+/// MLflow's digest: eight digits of name and time.
+fn digest(name: &str, time: i64) -> String {
+    hex(&Sha256::digest(format!("{name}:{time}"))).chars().take(8).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn create(core: &Core, request: CreateDataset) -> Result<EvaluationDataset> {
+    if request.name.trim().is_empty() {
+        return Err(Error::invalid("Dataset name cannot be empty"));
+    }
+    for id in &request.experiment_ids {
+        known(&core.state.read(), id)?;
+    }
+    let now = core.now();
+    let tags: Map<String, Value> =
+        request.tags.into_iter().map(|(key, value)| (key, as_text(value))).collect();
+    let created_by = request.created_by.or_else(|| user(Some(&tags)));
+    let dataset = EvaluationDataset {
+        dataset_id: format!("d-{}", uuid::Uuid::new_v4().simple()),
+        digest: digest(&request.name, now),
+        name: request.name,
+        tags,
+        schema: request.schema,
+        profile: request.profile,
+        created_time: now,
+        last_update_time: now,
+        last_updated_by: created_by.clone(),
+        created_by,
+        experiment_ids: request.experiment_ids,
+    };
+    core.put_dataset(core.disk.batch(), StoredDataset { dataset, records: 0 })
+}
+
+fn upsert(core: &Core, id: &str, records: Vec<NewDatasetRecord>) -> Result<Upserted> {
+    let mut stored = core.state.read().dataset(id)?.clone();
+    let now = core.now();
+    let mut done = Upserted::default();
+    let mut schema: Map<String, Value> = match &stored.dataset.schema {
+        Some(schema) => serde_json::from_str(schema).unwrap_or_default(),
+        None => Map::new(),
+    };
+    let mut by = None;
+    // Records of this batch that are written already, by their row.
+    let mut written: std::collections::BTreeMap<Vec<u8>, DatasetRecord> = std::collections::BTreeMap::new();
+    let mut rows: std::collections::HashMap<Vec<u8>, Vec<u8>> = std::collections::HashMap::new();
+    let mut batch = core.disk.batch();
+    for record in records {
+        extend_schema(&mut schema, &record);
+        by = user(record.tags.as_ref()).or(by);
+        let index = disk::key(&[&disk::text(id), &input_digest(&record.inputs)]);
+        let row = match rows.get(&index) {
+            Some(row) => Some(row.clone()),
+            None => core.disk.record_keys.get(&index)?.map(|row| row.to_vec()),
+        };
+        if let Some(row) = row {
+            let known = match written.get(&row) {
+                Some(known) => Some(known.clone()),
+                None => core.disk.records.get(&row)?.map(|bytes| disk::from_json(&bytes)).transpose()?,
+            };
+            if let Some(mut known) = known {
+                merge(&mut known, record, now);
+                rows.insert(index, row.clone());
+                written.insert(row, known);
+                done.updated += 1;
+                continue;
+            }
+        }
+        let new = new_record(id, record, now);
+        let row = disk::key(&[&disk::text(id), &disk::signed(now), new.dataset_record_id.as_bytes()]);
+        batch.insert(&core.disk.record_keys, index.clone(), row.clone());
+        rows.insert(index, row.clone());
+        written.insert(row, new);
+        done.inserted += 1;
+    }
+    for (row, record) in written {
+        batch.insert(&core.disk.records, row, disk::json(&record)?);
+    }
+    stored.records += done.inserted as u64;
+    let dataset = &mut stored.dataset;
+    dataset.last_update_time = now;
+    dataset.last_updated_by = by;
+    dataset.digest = digest(&dataset.name, now);
+    if !schema.is_empty() {
+        dataset.schema = Some(Value::Object(schema).to_string());
+    }
+    dataset.profile = profile(stored.records);
+    core.put_dataset(batch, stored)?;
+    Ok(done)
+}
+
+fn profile(records: u64) -> Option<String> {
+    (records > 0).then(|| json!({ "num_records": records }).to_string())
+}
+
+fn new_record(id: &str, record: NewDatasetRecord, now: i64) -> DatasetRecord {
+    let created_by = user(record.tags.as_ref());
+    let source_id = record.source.as_ref().and_then(|source| {
+        let data = &source.source_data;
+        let id = data.get("trace_id").or_else(|| data.get("source_id"))?;
+        Some(id.as_str()?.to_owned())
+    });
+    DatasetRecord {
+        // In order of time, so that records of one batch keep their order.
+        dataset_record_id: format!("dr-{}", uuid::Uuid::now_v7().simple()),
+        dataset_id: id.to_owned(),
+        inputs: record.inputs,
+        outputs: record.outputs,
+        expectations: record.expectations,
+        tags: record.tags,
+        source_id,
+        source_type: record.source.as_ref().map(|source| source.source_type.clone()),
+        source: record.source,
+        created_time: now,
+        last_update_time: now,
+        last_updated_by: created_by.clone(),
+        created_by,
+    }
+}
+
+fn merge(known: &mut DatasetRecord, record: NewDatasetRecord, now: i64) {
+    if record.outputs.is_some() {
+        known.outputs = record.outputs;
+    }
+    if let Some(new) = record.expectations {
+        known.expectations.get_or_insert_default().extend(new);
+    }
+    known.last_updated_by = user(record.tags.as_ref()).or(known.last_updated_by.take());
+    if let Some(new) = record.tags {
+        known.tags.get_or_insert_default().extend(new);
+    }
+    known.last_update_time = now;
+}
+
+/// The digest of inputs, whatever the order of their keys.
+fn input_digest(inputs: &Map<String, Value>) -> [u8; 32] {
+    let mut text = String::new();
+    sorted(&Value::Object(inputs.clone()), &mut text);
+    Sha256::digest(text).into()
+}
+
+fn sorted(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            out.push('{');
+            for key in keys {
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                sorted(map.get(key).unwrap_or(&Value::Null), out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                sorted(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+/// Notes fields that are new, with their types.
+fn extend_schema(schema: &mut Map<String, Value>, record: &NewDatasetRecord) {
+    if schema.is_empty() {
+        for part in ["inputs", "outputs", "expectations"] {
+            schema.insert(part.to_owned(), json!({}));
+        }
+        schema.insert("version".to_owned(), json!("1.0"));
+    }
+    let mut note = |part: &str, fields: &Map<String, Value>| {
+        if let Some(Value::Object(known)) = schema.get_mut(part) {
+            for (key, value) in fields {
+                known.entry(key.clone()).or_insert_with(|| json!(type_of(value)));
+            }
+        }
+    };
+    note("inputs", &record.inputs);
+    if let Some(expectations) = &record.expectations {
+        note("expectations", expectations);
+    }
+    match &record.outputs {
+        Some(Value::Object(fields)) => note("outputs", fields),
+        Some(value) if schema.get("outputs").is_some_and(|known| *known == json!({})) => {
+            schema.insert("outputs".to_owned(), json!(type_of(value)));
+        }
+        _ => {}
+    }
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn delete_records(core: &Core, id: &str, record_ids: &[String]) -> Result<usize> {
+    let mut stored = core.state.read().dataset(id)?.clone();
+    let wanted: std::collections::HashSet<&str> = record_ids.iter().map(String::as_str).collect();
+    let mut batch = core.disk.batch();
+    let mut removed = 0;
+    for row in core.disk.records.prefix(disk::text(id)) {
+        let (key, bytes) = row.into_inner()?;
+        let record: DatasetRecord = disk::from_json(&bytes)?;
+        if wanted.contains(record.dataset_record_id.as_str()) {
+            batch.remove(&core.disk.records, key);
+            let index = disk::key(&[&disk::text(id), &input_digest(&record.inputs)]);
+            batch.remove(&core.disk.record_keys, index);
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        stored.records = stored.records.saturating_sub(removed as u64);
+        stored.dataset.profile = profile(stored.records);
+        core.put_dataset(batch, stored)?;
+    }
+    Ok(removed)
+}
+
+impl Subject for EvaluationDataset {
+    fn attribute(&self, key: &str) -> Field<'_> {
+        match key {
+            "name" => Field::Text(&self.name),
+            "dataset_id" => Field::Text(&self.dataset_id),
+            "created_time" => Field::Integer(self.created_time),
+            "last_update_time" => Field::Integer(self.last_update_time),
+            "created_by" => self.created_by.as_deref().map_or(Field::Missing, Field::Text),
+            "last_updated_by" => self.last_updated_by.as_deref().map_or(Field::Missing, Field::Text),
+            _ => Field::Missing,
+        }
+    }
+
+    fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.get(key)?.as_str()
     }
 }

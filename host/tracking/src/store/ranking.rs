@@ -1,0 +1,226 @@
+//! Orders of runs, read straight from columns.
+//!
+//! Every hit gets two whole numbers that sort as its first two keys do, so that nearly all
+//! comparisons are of numbers side by side. Only where those are equal, or a text is longer than a
+//! number can say, are the keys themselves compared.
+
+use std::cmp::Ordering;
+
+use super::{
+    column::Column,
+    disk,
+    keys::Keys,
+    state::{Home, run_id},
+    table::Table,
+};
+use crate::{
+    LifecycleStage,
+    search::{Direction, Entity, Order},
+};
+
+/// A run that was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hit {
+    ranks: [u64; 2],
+    /// Which of the searched tables.
+    pub(super) table: u32,
+    pub(super) slot: u32,
+}
+
+/// Comes after every value.
+const MISSING: u64 = u64::MAX;
+/// Comes after every number, before what is missing.
+const NOT_A_NUMBER: u64 = u64::MAX - 1;
+
+enum Key<'a> {
+    Metric(Option<&'a Column<f64>>),
+    Param(Option<u32>),
+    Tag(Option<u32>),
+    Start,
+    End,
+    Status,
+    Id,
+    Name,
+    User,
+    ArtifactUri,
+}
+
+/// An order, resolved against one table.
+pub(super) struct Ranking<'a> {
+    home: &'a Home,
+    keys: Vec<(Key<'a>, Direction)>,
+}
+
+impl<'a> Ranking<'a> {
+    pub(super) fn new(order: &Order, names: &Keys, home: &'a Home) -> Self {
+        let keys = order.keys().iter().map(|(entity, key, direction)| {
+            let number = names.get(key);
+            let key = match (entity, key.as_str()) {
+                (Entity::Metric, _) => Key::Metric(number.and_then(|key| home.table.metrics.get(&key))),
+                (Entity::Param, _) => Key::Param(number),
+                (Entity::Tag, _) => Key::Tag(number),
+                (_, "start_time") => Key::Start,
+                (_, "end_time") => Key::End,
+                (_, "status") => Key::Status,
+                (_, "run_name") => Key::Name,
+                (_, "user_id") => Key::User,
+                (_, "artifact_uri") => Key::ArtifactUri,
+                _ => Key::Id,
+            };
+            (key, *direction)
+        });
+        Self { home, keys: keys.collect() }
+    }
+
+    fn table(&self) -> &'a Table {
+        &self.home.table
+    }
+
+    /// The hit for `slot` of the table numbered `table`.
+    pub(super) fn hit(&self, table: u32, slot: u32) -> Hit {
+        let mut ranks = [0; 2];
+        for (rank, (key, direction)) in ranks.iter_mut().zip(&self.keys) {
+            let (ascending, exact) = self.rank(key, slot);
+            *rank = match (ascending, direction) {
+                (MISSING | NOT_A_NUMBER, _) | (_, Direction::Ascending) => ascending,
+                (_, Direction::Descending) => !ascending,
+            };
+            if !exact {
+                break;
+            }
+        }
+        Hit { ranks, table, slot }
+    }
+
+    /// A number that sorts as the key does, and whether equal numbers mean equal keys.
+    fn rank(&self, key: &Key<'_>, slot: u32) -> (u64, bool) {
+        let at = slot as usize;
+        match key {
+            Key::Metric(column) => match column.and_then(|column| column.get(slot)) {
+                None => (MISSING, true),
+                Some(value) if value.is_nan() => (NOT_A_NUMBER, true),
+                Some(value) => (disk::ordered(value), true),
+            },
+            Key::Start => (self.table().starts.get(at).map_or(MISSING, |time| whole(*time)), true),
+            Key::End => (self.table().ends.get(at).copied().flatten().map_or(MISSING, whole), true),
+            Key::Id => {
+                let id = self.table().row(slot).map_or(0, |row| row.head.id);
+                (u64::try_from(id >> 65).unwrap_or(0) + 1, false)
+            }
+            key => self.with_text(key, slot, |text| text.map_or((MISSING, true), prefix)),
+        }
+    }
+
+    fn with_text<T>(&self, key: &Key<'_>, slot: u32, then: impl FnOnce(Option<&str>) -> T) -> T {
+        let Some(row) = self.table().row(slot) else { return then(None) };
+        let head = &row.head;
+        match key {
+            Key::Param(key) => then(key.and_then(|key| head.param(key)).map(|text| text.as_str())),
+            Key::Tag(key) => then(key.and_then(|key| head.tag(key)).map(|text| text.as_str())),
+            Key::Status => then(Some(head.status.as_str())),
+            Key::Name => then(Some(&head.name)),
+            Key::User => then(Some(&head.user)),
+            Key::ArtifactUri => then(Some(&super::runs::info(self.home, head).artifact_uri)),
+            Key::Id => then(Some(&run_id(head.id))),
+            Key::Metric(_) | Key::Start | Key::End => then(None),
+        }
+    }
+
+    /// Compares two hits of equal ranks, which may be of two tables.
+    fn compare(&self, a: Hit, other: &Self, b: Hit) -> Ordering {
+        for ((key, direction), (other_key, _)) in self.keys.iter().zip(&other.keys) {
+            let ordering = match key {
+                Key::Metric(_) | Key::Start | Key::End => {
+                    let (a, b) = (self.rank(key, a.slot).0, other.rank(other_key, b.slot).0);
+                    match (a.max(b), direction) {
+                        (MISSING | NOT_A_NUMBER, _) => a.cmp(&b),
+                        (_, direction) => direction.apply(a.cmp(&b)),
+                    }
+                }
+                key => self.with_text(key, a.slot, |a| {
+                    other.with_text(other_key, b.slot, |b| match (a, b) {
+                        (Some(a), Some(b)) => direction.apply(a.cmp(b)),
+                        (a, b) => a.is_none().cmp(&b.is_none()),
+                    })
+                }),
+            };
+            if ordering.is_ne() {
+                return ordering;
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+fn whole(number: i64) -> u64 {
+    u64::from_be_bytes(disk::signed(number))
+}
+
+/// Seven bytes of a text and its length; more than zero and less than what is missing.
+fn prefix(text: &str) -> (u64, bool) {
+    let mut bytes = [0; 8];
+    for (byte, from) in bytes.iter_mut().zip(text.bytes().take(7)) {
+        *byte = from;
+    }
+    let length = u64::try_from(text.len().min(8)).unwrap_or(8) + 1;
+    (u64::from_be_bytes(bytes) | length, text.len() < 8)
+}
+
+/// The first hits of an order, however many come by.
+pub(super) struct First<'a> {
+    rankings: &'a [Ranking<'a>],
+    most: usize,
+    hits: Vec<Hit>,
+    /// The ranks of the last hit that is still among the first.
+    bar: Option<[u64; 2]>,
+    /// How many came by.
+    pub(super) seen: usize,
+}
+
+impl<'a> First<'a> {
+    pub(super) fn new(rankings: &'a [Ranking<'a>], most: usize) -> Self {
+        Self { rankings, most, hits: Vec::new(), bar: None, seen: 0 }
+    }
+
+    pub(super) fn offer(&mut self, hit: Hit) {
+        self.seen += 1;
+        if self.bar.is_some_and(|bar| hit.ranks > bar) {
+            return;
+        }
+        self.hits.push(hit);
+        if self.hits.len() >= self.most.saturating_mul(2).max(512) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        let rankings = self.rankings;
+        if self.hits.len() > self.most && self.most > 0 {
+            self.hits.select_nth_unstable_by(self.most - 1, |a, b| compare(rankings, *a, *b));
+            self.hits.truncate(self.most);
+            self.bar = self.hits.get(self.most - 1).map(|hit| hit.ranks);
+        }
+    }
+
+    /// The first hits, in order.
+    pub(super) fn sorted(mut self) -> Vec<Hit> {
+        self.cut();
+        let rankings = self.rankings;
+        self.hits.sort_unstable_by(|a, b| compare(rankings, *a, *b));
+        self.hits
+    }
+}
+
+fn compare(rankings: &[Ranking<'_>], a: Hit, b: Hit) -> Ordering {
+    a.ranks.cmp(&b.ranks).then_with(|| {
+        match (rankings.get(a.table as usize), rankings.get(b.table as usize)) {
+            (Some(of_a), Some(of_b)) => of_a.compare(a, of_b, b),
+            _ => Ordering::Equal,
+        }
+    })
+}
+
+/// Whether a table's run at `slot` is at a stage that `view` shows.
+pub(super) fn shown(table: &Table, slot: u32, view: crate::ViewType) -> bool {
+    view.shows(table.stages.get(slot as usize).copied().unwrap_or(LifecycleStage::Deleted))
+}

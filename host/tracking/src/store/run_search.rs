@@ -1,0 +1,320 @@
+//! Searches of runs, by columns.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Store,
+    column::Slots,
+    ranking::{First, Hit, Ranking, shown},
+    runs,
+    state::{Home, State, experiment_number, parse_run_id, run_id},
+    table::{self, Row},
+    validate,
+};
+use crate::{
+    DatasetSummary, Error, Page, Result, Run, SearchRuns,
+    search::{Clause, Comparator, Entity, Filter, Kind, Order, Value},
+};
+
+/// The tag that says what a data set served for.
+const CONTEXT: &str = "mlflow.data.context";
+/// Data sets that a summary lists, at most.
+const SUMMARIES: usize = 1000;
+
+impl Store {
+    /// Finds runs; newest first by default, then by id.
+    ///
+    /// # Errors
+    /// `Invalid` or `Syntax` for a bad filter, order, page length or token.
+    pub fn search_runs(&self, search: &SearchRuns) -> Result<Page<Run>> {
+        self.find_runs(search, |state, found, next_page_token| {
+            let record = |(home, row): (&Home, &Row)| runs::record(state, home, row);
+            Ok(Page { items: found.into_iter().map(record).collect(), next_page_token })
+        })
+    }
+
+    /// As [`Store::search_runs`], written as MLflow's JSON answer
+    /// `{"runs":[…],"next_page_token":…}` straight from memory: for large pages.
+    ///
+    /// # Errors
+    /// As [`Store::search_runs`].
+    pub fn search_runs_json(&self, search: &SearchRuns) -> Result<Vec<u8>> {
+        self.find_runs(search, |state, found, next_page_token| {
+            json(state, &found, next_page_token.as_deref())
+                .map_err(|cause| Error::internal(format!("can't write the answer: {cause}")))
+        })
+    }
+
+    fn find_runs<T>(
+        &self,
+        search: &SearchRuns,
+        answer: impl FnOnce(&State, Vec<(&Home, &Row)>, Option<String>) -> Result<T>,
+    ) -> Result<T> {
+        let length = validate::page(search.max_results, 1000, validate::PAGE)?;
+        let filter = Filter::parse(Kind::Runs, &search.filter)?;
+        let order = Order::parse(Kind::Runs, &search.order_by)?;
+        let view = format!("{:?}", search.view);
+        let (ids, clauses) = (search.experiment_ids.join("\n"), search.order_by.join("\n"));
+        let query = ["runs", &ids, &view, &search.filter, &clauses];
+        let tokens = &self.core().tokens;
+        let offset = tokens.open(&query, search.page_token.as_deref())?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let mut numbers = BTreeSet::new();
+        for id in &search.experiment_ids {
+            match experiment_number(id) {
+                Ok(number) => _ = numbers.insert(number),
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let state = self.core().state.read();
+        let homes: Vec<&Home> = numbers.iter().filter_map(|number| state.homes.get(number)).collect();
+        let rankings: Vec<Ranking<'_>> =
+            homes.iter().map(|home| Ranking::new(&order, &state.keys, home)).collect();
+        let most = start.saturating_add(length).saturating_add(1);
+        let mut first = First::new(&rankings, most);
+        for ((number, home), ranking) in (0..).zip(&homes).zip(&rankings) {
+            let slots = select(&state, home, &filter);
+            slots.for_each_from_last(|slot| {
+                if shown(&home.table, slot, search.view) {
+                    first.offer(ranking.hit(number, slot));
+                }
+            });
+        }
+        let hits = first.sorted();
+        let more = hits.len() == most;
+        let rows = hits.into_iter().skip(start).take(length).filter_map(|Hit { table, slot, .. }| {
+            let home = *homes.get(table as usize)?;
+            Some((home, home.table.row(slot)?))
+        });
+        answer(&state, rows.collect(), more.then(|| tokens.seal(&query, offset + length as u64)))
+    }
+
+    /// The data sets that runs of these experiments read, at most 1,000
+    /// (`experiments/search-datasets`).
+    ///
+    /// # Errors
+    /// `Invalid` for an id that is no number.
+    pub fn dataset_summaries(&self, experiment_ids: &[String]) -> Result<Vec<DatasetSummary>> {
+        let state = self.core().state.read();
+        let mut found = BTreeSet::new();
+        for id in experiment_ids {
+            let Some(home) = state.homes.get(&experiment_number(id)?) else { continue };
+            for input in home.table.rows.iter().flat_map(|row| &row.head.inputs) {
+                let context = input.tags.iter().find(|(key, _)| key == CONTEXT).map(|(_, value)| value);
+                found.insert((id, input.dataset, context.cloned()));
+                if found.len() == SUMMARIES {
+                    break;
+                }
+            }
+        }
+        let summaries = found.into_iter().filter_map(|(id, dataset, context)| {
+            let home = state.homes.get(&experiment_number(id).ok()?)?;
+            let dataset = home.inputs.get(dataset as usize)?;
+            Some(DatasetSummary {
+                experiment_id: id.clone(),
+                name: dataset.name.clone(),
+                digest: dataset.digest.clone(),
+                context: context.map(String::from),
+            })
+        });
+        Ok(summaries.take(SUMMARIES).collect())
+    }
+}
+
+/// The runs of an experiment that satisfy a filter, in whatever stage.
+fn select(state: &State, home: &Home, filter: &Filter) -> Slots {
+    let mut slots = Slots::all(home.table.rows.len());
+    for clause in filter.clauses() {
+        narrow(state, home, clause, &mut slots);
+    }
+    slots
+}
+
+/// Takes out of `slots` the runs that don't satisfy `clause`.
+fn narrow(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
+    let table = &home.table;
+    let number = state.keys.get(&clause.key);
+    match clause.entity {
+        Entity::Metric => match number.and_then(|key| table.metrics.get(&key)) {
+            Some(column) => column.retain(slots, |_, value| clause.holds_number(value)),
+            None => slots.retain(|_| false),
+        },
+        Entity::Param => {
+            let column = number.and_then(|key| table.params.get(&key));
+            narrow_text(clause, column, slots, |slot| table.row(slot)?.head.param(number?));
+        }
+        Entity::Tag => {
+            let column = number.and_then(|key| table.tags.get(&key));
+            narrow_text(clause, column, slots, |slot| table.row(slot)?.head.tag(number?));
+        }
+        Entity::Dataset => slots.retain(|slot| {
+            table.row(slot).is_some_and(|row| row.head.inputs.iter().any(|input| reads(home, input, clause)))
+        }),
+        _ => narrow_attribute(state, home, clause, slots),
+    }
+}
+
+/// Equal texts have equal hashes, so most runs are told apart without their texts.
+fn narrow_text<'a>(
+    clause: &Clause,
+    column: Option<&super::column::Column<u64>>,
+    slots: &mut Slots,
+    text: impl Fn(u32) -> Option<&'a crate::Text>,
+) {
+    let Some(column) = column else {
+        return slots.retain(|_| clause.comparator == Comparator::IsNull);
+    };
+    let holds = |slot| text(slot).is_some_and(|text| clause.holds_text(text));
+    match (&clause.value, clause.comparator) {
+        (_, Comparator::IsNull) => column.exclude(slots),
+        (Value::Text(value), Comparator::Equal) => {
+            let wanted = table::hash(value);
+            column.retain(slots, |slot, hash| hash == wanted && holds(slot));
+        }
+        (Value::Text(value), Comparator::NotEqual) => {
+            let unwanted = table::hash(value);
+            column.retain(slots, |slot, hash| hash != unwanted || holds(slot));
+        }
+        (_, Comparator::IsNotNull) => column.retain(slots, |_, _| true),
+        _ => column.retain(slots, |slot, _| holds(slot)),
+    }
+}
+
+fn reads(home: &Home, input: &table::Input, clause: &Clause) -> bool {
+    let Some(dataset) = home.inputs.get(input.dataset as usize) else { return false };
+    match clause.key.as_str() {
+        "name" => clause.holds_text(&dataset.name),
+        "digest" => clause.holds_text(&dataset.digest),
+        _ => input.tags.iter().any(|(key, value)| key == CONTEXT && clause.holds_text(value)),
+    }
+}
+
+fn narrow_attribute(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
+    let table = &home.table;
+    match clause.key.as_str() {
+        "run_id" => narrow_id(state, home, clause, slots),
+        "start_time" => {
+            slots.retain(|slot| {
+                table.starts.get(slot as usize).is_some_and(|time| clause.holds_integer(*time))
+            });
+        }
+        "end_time" => slots.retain(|slot| {
+            table.ends.get(slot as usize).copied().flatten().is_some_and(|time| clause.holds_integer(time))
+        }),
+        "status" => slots.retain(|slot| {
+            table.statuses.get(slot as usize).is_some_and(|status| clause.holds_text(status.as_str()))
+        }),
+        key => slots.retain(|slot| {
+            table.row(slot).is_some_and(|row| match key {
+                "run_name" => clause.holds_text(&row.head.name),
+                "user_id" => clause.holds_text(&row.head.user),
+                _ => clause.holds_text(&runs::info(home, &row.head).artifact_uri),
+            })
+        }),
+    }
+}
+
+fn narrow_id(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
+    let table = &home.table;
+    let ids: &[String] = match (&clause.value, clause.comparator) {
+        (Value::Text(id), Comparator::Equal) => std::slice::from_ref(id),
+        (Value::List(ids), Comparator::In) => ids,
+        _ => {
+            return slots
+                .retain(|slot| table.row(slot).is_some_and(|row| clause.holds_text(&run_id(row.head.id))));
+        }
+    };
+    let mut wanted = Slots::none(table.rows.len());
+    for place in ids.iter().filter_map(|id| state.runs.get(&parse_run_id(id)?)) {
+        if state.homes.get(&place.experiment).is_some_and(|found| std::ptr::eq(found, home)) {
+            wanted.insert(place.slot);
+        }
+    }
+    slots.retain(|slot| wanted.contains(slot));
+}
+
+/// Bytes that a run takes in JSON, about.
+const RUN_BYTES: usize = 1024;
+/// Bytes that a metric takes in JSON, about.
+const METRIC_BYTES: usize = 90;
+
+/// Writes MLflow's answer to a search of runs.
+fn json(
+    state: &State,
+    found: &[(&Home, &Row)],
+    next_page_token: Option<&str>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let size = found.iter().map(|(_, row)| RUN_BYTES + METRIC_BYTES * row.metrics.all().len()).sum();
+    let mut out = Vec::with_capacity(size);
+    // MLflow's answer has no `runs` where there are none.
+    out.extend(b"{");
+    for (at, (home, row)) in found.iter().enumerate() {
+        out.extend(if at == 0 { &b"\"runs\":["[..] } else { b"," });
+        run_json(state, home, row, &mut out)?;
+    }
+    if !found.is_empty() {
+        out.extend(b"]");
+    }
+    if let Some(token) = next_page_token {
+        out.extend(if found.is_empty() { &b"\"next_page_token\":"[..] } else { b",\"next_page_token\":" });
+        serde_json::to_writer(&mut out, token)?;
+    }
+    out.extend(b"}");
+    Ok(out)
+}
+
+fn run_json(state: &State, home: &Home, row: &Row, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let head = &row.head;
+    out.extend(b"{\"info\":");
+    serde_json::to_writer(&mut *out, &runs::info(home, head))?;
+    out.extend(b",\"data\":{");
+    let mut before = "";
+    for latest in row.metrics.all() {
+        out.extend(if before.is_empty() { &b"\"metrics\":["[..] } else { b"," });
+        before = "],";
+        out.extend(b"{\"key\":");
+        out.extend(state.keys.quoted(latest.key).as_bytes());
+        out.extend(b",\"value\":");
+        if latest.value.is_nan() {
+            out.extend(b"\"NaN\"");
+        } else {
+            serde_json::to_writer(&mut *out, &latest.value)?;
+        }
+        out.extend(b",\"timestamp\":");
+        serde_json::to_writer(&mut *out, &latest.timestamp)?;
+        out.extend(b",\"step\":");
+        serde_json::to_writer(&mut *out, &latest.step)?;
+        out.extend(b"}");
+    }
+    for (name, pairs) in [("params", &head.params), ("tags", &head.tags)] {
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            if at == 0 {
+                out.extend(before.as_bytes());
+                out.extend(b"\"");
+                out.extend(name.as_bytes());
+                out.extend(b"\":[");
+                before = "],";
+            } else {
+                out.extend(b",");
+            }
+            out.extend(b"{\"key\":");
+            out.extend(state.keys.quoted(*key).as_bytes());
+            out.extend(b",\"value\":");
+            serde_json::to_writer(&mut *out, value)?;
+            out.extend(b"}");
+        }
+    }
+    out.extend(if before.is_empty() { &b"},\"inputs\":"[..] } else { b"]},\"inputs\":" });
+    serde_json::to_writer(&mut *out, &runs::inputs(home, head))?;
+    out.extend(b",\"outputs\":{");
+    for (at, (model, step)) in head.model_outputs.iter().enumerate() {
+        out.extend(if at == 0 { &b"\"model_outputs\":[{\"model_id\":"[..] } else { b",{\"model_id\":" });
+        serde_json::to_writer(&mut *out, model)?;
+        out.extend(b",\"step\":");
+        serde_json::to_writer(&mut *out, step)?;
+        out.extend(b"}");
+    }
+    out.extend(if head.model_outputs.is_empty() { &b"}}"[..] } else { b"]}}" });
+    Ok(())
+}

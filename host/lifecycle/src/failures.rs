@@ -88,6 +88,7 @@ impl From<modelyard_notify::Error> for Error {
             E::BadHeader { .. } => Self::field("channel.headers", message),
             E::BadSecret(_) => Self::field("secret", message),
             E::UnknownStage(_) | E::BadPattern { .. } => Self::field("filter", message),
+            E::UnknownEvent(_) => Self::field("channel.events", message),
             E::BadFoldWindow(_) => Self::field("fold_window_seconds", message),
             E::BadOption { .. } | E::Compose(_) => Self::invalid(message),
         }

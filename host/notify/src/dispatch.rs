@@ -246,6 +246,10 @@ impl Notifier {
                 let secrets = stored.signing(self.0.clock.now());
                 self.0.webhook.send(&message, url, headers, secrets).await
             }
+            Channel::Mlflow { url, .. } => {
+                let secret = stored.signing(self.0.clock.now()).next();
+                self.0.webhook.send_mlflow(&message, url, secret).await
+            }
         })
     }
 }

@@ -1,4 +1,4 @@
-use crate::event::STAGES;
+use crate::{MLFLOW_EVENTS, event::STAGES};
 
 /// What can go wrong with subscriptions and deliveries.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub enum Error {
     /// A stage that isn't one of the twelve.
     #[error("{0:?} is not a stage; the stages are {list}", list = STAGES.join(", "))]
     UnknownStage(String),
+    /// An event that MLflow's webhooks don't know.
+    #[error("{0:?} is not an event of MLflow's webhooks; they are {list}", list = MLFLOW_EVENTS.join(", "))]
+    UnknownEvent(String),
     /// A pattern for models or kinds that can't be used.
     #[error("the pattern {pattern:?} can't be used: {reason}; * stands for any text and ? for one character")]
     BadPattern { pattern: String, reason: &'static str },

@@ -101,6 +101,8 @@ impl Notifier {
                 Some(secret)
             }
             (Channel::Webhook { .. }, None) => Some(Secret::generate()),
+            // MLflow's receivers choose any text, or none.
+            (Channel::Mlflow { .. }, secret) => secret,
             (Channel::Email { .. }, Some(_)) => {
                 return Err(Error::BadSecret("email has no signing secret"));
             }
@@ -142,7 +144,7 @@ impl Notifier {
                     "public_url is not configured: mails will have no links and no unsubscribe button".into(),
                 ]
             }
-            Channel::Webhook { url, .. } if url.starts_with("http:") => {
+            Channel::Webhook { url, .. } | Channel::Mlflow { url, .. } if url.starts_with("http:") => {
                 vec!["the webhook is called without encryption: anyone on the way can read it".into()]
             }
             _ => Vec::new(),
@@ -224,14 +226,35 @@ impl Notifier {
         Ok(secret)
     }
 
+    /// Lets a webhook of MLflow be signed with another text, or with none.
+    pub async fn set_secret(&self, id: &str, secret: Option<Secret>) -> Result<()> {
+        if !matches!(self.stored(id).await?.subscription.channel, Channel::Mlflow { .. }) {
+            return Err(Error::NotAWebhook(id.to_owned()));
+        }
+        let secrets: Vec<SigningSecret> =
+            secret.into_iter().map(|secret| SigningSecret { secret, until: None }).collect();
+        self.0.subscriptions.update(id, |stored| stored.secrets.clone_from(&secrets)).await?;
+        Ok(())
+    }
+
     /// Sends a test event to one subscriber, whatever its filter, and returns how that went.
     /// It is tried once, also if the subscription is disabled.
     pub async fn test(&self, id: &str) -> Result<Delivery> {
+        self.test_as(id, None).await
+    }
+
+    /// As [`Notifier::test`]; a webhook of MLflow gets an example of the event of this name,
+    /// or of its first.
+    pub async fn test_as(&self, id: &str, name: Option<&str>) -> Result<Delivery> {
         let subscription = self.stored(id).await?.subscription;
         let now = self.0.clock.now();
         let summary =
             format!("This is a test of the subscription {:?}; nothing has happened", subscription.name);
         let mut event = Event::new(now, "dev.modelyard.test", "monitoring", Severity::Info, summary);
+        if let Channel::Mlflow { events, .. } = &subscription.channel {
+            let name = name.map(str::to_owned).or_else(|| events.first().cloned());
+            event = event.details(serde_json::json!({"mlflow": name}));
+        }
         event.dispatched = true;
         let mut delivery = Delivery::first(&event, &subscription, now);
         // Not pending, so that the dispatcher leaves it alone.

@@ -61,9 +61,10 @@ impl Notifier {
             let mut transaction = self.0.catalog.transaction();
             transaction.require::<Event>(&event.id, "dispatched", false);
             let mut due = Vec::new();
-            for subscription in
-                subscriptions.iter().filter(|subscription| subscription.filter.matches(&event))
-            {
+            let wants = |subscription: &&Subscription| {
+                subscription.filter.matches(&event) && subscription.channel.takes(&event)
+            };
+            for subscription in subscriptions.iter().filter(wants) {
                 let at = self.add(&mut transaction, &event, subscription, now).await?;
                 due.push((&subscription.id, at));
             }

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Error, Filter, Result, Secret, address::Guard};
+use crate::{Error, Event, Filter, MLFLOW_EVENTS, Result, Secret, address::Guard, mlflow};
 
 /// How long repeats are counted instead of sent unless a subscription says otherwise, in seconds.
 pub const DEFAULT_FOLD_WINDOW_SECONDS: u64 = 24 * 3600;
@@ -33,6 +33,30 @@ pub enum Channel {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         headers: BTreeMap<String, String>,
     },
+    /// By an event of the model registry as MLflow sends it.
+    Mlflow {
+        /// What it is called there; need not be unique.
+        name: String,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// Where it is posted to; http or https.
+        url: String,
+        /// Names from [`MLFLOW_EVENTS`](crate::MLFLOW_EVENTS).
+        events: Vec<String>,
+    },
+}
+
+impl Channel {
+    /// Whether it has a word for an event, and was asked for it.
+    pub(crate) fn takes(&self, event: &Event) -> bool {
+        match self {
+            Self::Email { .. } | Self::Webhook { .. } => true,
+            Self::Mlflow { events, .. } => {
+                mlflow::translated(event).is_some_and(|(name, _)| events.contains(&name))
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Channel {
@@ -43,6 +67,12 @@ impl std::fmt::Debug for Channel {
                 .debug_struct("Webhook")
                 .field("url", url)
                 .field("headers", &headers.keys().collect::<Vec<_>>())
+                .finish(),
+            Self::Mlflow { name, url, events, .. } => f
+                .debug_struct("Mlflow")
+                .field("name", name)
+                .field("url", url)
+                .field("events", events)
                 .finish(),
         }
     }
@@ -259,6 +289,20 @@ pub(crate) async fn check_channel(
                 .map(|(name, value)| check_header(&name, value, kept))
                 .collect::<Result<_>>()?;
             Ok(Channel::Webhook { url, headers })
+        }
+        Channel::Mlflow { name, description, url, events } => {
+            if let Some(unknown) = events.iter().find(|event| !MLFLOW_EVENTS.contains(&event.as_str())) {
+                return Err(Error::UnknownEvent(unknown.clone()));
+            }
+            if events.is_empty() {
+                return Err(Error::UnknownEvent(String::new()));
+            }
+            Ok(Channel::Mlflow {
+                name: check_name(&name)?,
+                description,
+                url: guard.check(&url).await?.to_string(),
+                events,
+            })
         }
     }
 }

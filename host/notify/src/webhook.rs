@@ -11,6 +11,7 @@ use crate::{
     address::Guard,
     delivery::Outcome,
     message::{Message, one_line},
+    mlflow,
     options::Webhooks,
     secret::sign,
 };
@@ -48,6 +49,22 @@ impl Sender {
         headers: &BTreeMap<String, String>,
         secrets: impl IntoIterator<Item = &'a Secret>,
     ) -> Outcome {
+        let body = message.cloud_event().to_string();
+        let headers = compose_headers(message, headers, secrets, &body);
+        self.post(url, headers, body).await
+    }
+
+    /// One attempt, in MLflow's form.
+    pub(crate) async fn send_mlflow(&self, message: &Message, url: &str, secret: Option<&Secret>) -> Outcome {
+        let Some(body) = mlflow::body(message) else {
+            let error = format!("MLflow has no word for {}", message.event.kind);
+            return Outcome::Refused { status: None, error };
+        };
+        let headers = mlflow::headers(&message.id, Utc::now().timestamp(), &body, secret);
+        self.post(url, headers, body).await
+    }
+
+    async fn post(&self, url: &str, headers: Result<HeaderMap>, body: String) -> Outcome {
         let refused = |error: String| Outcome::Refused { status: None, error };
         let url = match url.parse() {
             Ok(url) => url,
@@ -56,8 +73,7 @@ impl Sender {
         if let Err(error) = self.guard.check_literal(&url) {
             return refused(error.to_string());
         }
-        let body = message.cloud_event().to_string();
-        let headers = match compose_headers(message, headers, secrets, &body) {
+        let headers = match headers {
             Ok(headers) => headers,
             Err(error) => return refused(error.to_string()),
         };

@@ -21,10 +21,9 @@ use crate::{Code, Error, Result};
 const BUFFER: usize = 1 << 20;
 
 /// The tree of files. A cheap handle.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Artifacts(Arc<Places>);
 
-#[derive(Debug)]
 struct Places {
     /// The tree.
     files: PathBuf,

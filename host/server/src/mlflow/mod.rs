@@ -24,6 +24,7 @@ mod traces;
 mod unsupported;
 mod uploads;
 mod versions;
+mod webhooks;
 
 use axum::{Router, http::Method};
 use modelyard_lifecycle::{Platform, governance::Role};
@@ -43,7 +44,9 @@ pub(crate) fn routes() -> Router<Platform> {
         .merge(artifacts::run_routes())
         .merge(registered::routes())
         .merge(versions::routes())
-        .merge(traces::version_2());
+        .merge(traces::version_2())
+        .merge(unsupported::version_2())
+        .merge(webhooks::routes());
     let version_3 = Router::new()
         .merge(server_info::routes())
         .merge(traces::routes())

@@ -148,8 +148,12 @@ const LARGEST: usize = 1_000_000;
 #[derive(Deserialize)]
 struct Batch {
     run_id: String,
-    #[serde(flatten)]
-    batch: LogBatch,
+    #[serde(default)]
+    metrics: Vec<Metric>,
+    #[serde(default)]
+    params: Vec<Param>,
+    #[serde(default)]
+    tags: Vec<Tag>,
 }
 
 async fn log_batch(State(platform): State<Platform>, request: Request) -> Result<Json<Value>> {
@@ -168,13 +172,13 @@ async fn log_batch(State(platform): State<Platform>, request: Request) -> Result
 /// Reads a batch; one that isn't as clients send it is read again leniently, to
 /// be taken or to say what is wrong with it.
 fn batch(body: &Bytes) -> Result<(String, LogBatch)> {
-    if let Ok(Batch { run_id, batch }) = serde_json::from_slice(body)
+    if let Ok(Batch { run_id, metrics, params, tags }) = serde_json::from_slice(body)
         && !run_id.is_empty()
-        && batch.metrics.iter().all(|metric| !metric.key.is_empty())
-        && batch.params.iter().all(|param| !param.key.is_empty())
-        && batch.tags.iter().all(|tag| !tag.key.is_empty())
+        && metrics.iter().all(|metric| !metric.key.is_empty())
+        && params.iter().all(|param| !param.key.is_empty())
+        && tags.iter().all(|tag| !tag.key.is_empty())
     {
-        return Ok((run_id, batch));
+        return Ok((run_id, LogBatch { metrics, params, tags }));
     }
     let fields = Fields::of_json(body)?;
     let points = fields.objects("metrics")?;

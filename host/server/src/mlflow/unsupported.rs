@@ -20,11 +20,19 @@ const FAMILIES: [&str; 10] = [
     "workspaces",
 ];
 
+/// Those of version 2.
+pub(super) fn version_2() -> Router<Platform> {
+    let paths = ["/traces", "/traces/{trace}", "/unified-traces", "/get-online-trace-details"];
+    paths.iter().fold(Router::new(), |routes, path| routes.route(path, any(refuse)))
+}
+
 /// The routes of this module.
 pub(super) fn routes() -> Router<Platform> {
-    FAMILIES.iter().fold(Router::new(), |routes, family| {
+    let families = FAMILIES.iter().fold(Router::new(), |routes, family| {
         routes.route(&format!("/{family}"), any(refuse)).route(&format!("/{family}/{{*rest}}"), any(refuse))
-    })
+    });
+    let traces = ["/traces/metrics", "/traces/calculate-filter-correlation"];
+    traces.iter().fold(families, |routes, path| routes.route(path, any(refuse)))
 }
 
 /// Says that an endpoint isn't supported.

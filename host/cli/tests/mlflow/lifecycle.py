@@ -47,7 +47,7 @@ client.log_metric(run, "m", 1)
 
 client.delete_experiment(experiment)
 assert client.get_experiment(experiment).lifecycle_stage == "deleted"
-refused(lambda: client.create_run(experiment), "INVALID_STATE", "active")
+refused(lambda: client.create_run(experiment), "INVALID_PARAMETER_VALUE", "active")
 client.restore_experiment(experiment)
 assert client.get_run(run).info.lifecycle_stage == "active"
 client.create_run(experiment)

@@ -163,6 +163,21 @@ async fn a_logged_model_is_deployed_and_its_champion_rolled_out() {
     yard.sound().await;
 }
 
+/// The projects of `examples/mlflow-migration`, as they stand.
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_move_by_their_tracking_uri() {
+    let yard = Yard::start(&[]);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/mlflow-migration");
+    for (script, said) in [("penguins_sklearn.py", "served: "), ("diabetes_xgboost.py", "version 2")] {
+        let mut command = python("requirements.txt");
+        command.args(["-W", "ignore"]).arg(examples.join(script)).current_dir(yard.home());
+        let output = command.env("MLFLOW_TRACKING_URI", &yard.url).output().unwrap();
+        assert!(output.status.success(), "{script}: {}\n{}", output.status, told(&output));
+        assert!(told(&output).contains(said), "{script}: {}", told(&output));
+    }
+    yard.sound().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_a_token() {
     let yard = Yard::start(&[]);

@@ -223,13 +223,12 @@ pub(super) fn wants_prompts(filter: &Filter) -> bool {
 
 async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {
     let most = fields.page(100, 1000)?;
-    let text = without_prompts(fields.text("filter")?);
+    let text = fields.text("filter")?;
     let orders = fields.texts("order_by")?;
-    let filter = Filter::parse(Kind::RegisteredModels, &text)?;
+    let filter = Filter::parse(Kind::RegisteredModels, text)?;
     let order = Order::parse(Kind::RegisteredModels, &orders)?;
     let query =
-        [&["registered-models", text.as_str()][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()]
-            .concat();
+        [&["registered-models", text][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()].concat();
     let offset = platform.tracking.tokens().open(&query, fields.filled("page_token")?)?;
     let prompts = wants_prompts(&filter);
     let mut found = platform.registry().all_models().await?;
@@ -253,26 +252,6 @@ async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json
         shown_models.push(shown(model, &of_model));
     }
     Ok(Json(super::page("registered_models", shown_models, token)))
-}
-
-/// A filter without the clause that clients put behind every one: models that
-/// are no prompts are all that have no such tag, too.
-pub(super) fn without_prompts(filter: &str) -> String {
-    const CLAUSES: [&str; 2] =
-        ["tag.`mlflow.prompt.is_prompt` != 'true'", "tags.`mlflow.prompt.is_prompt` != 'true'"];
-    let mut text = filter.trim().to_owned();
-    for clause in CLAUSES {
-        if text == clause {
-            return String::new();
-        }
-        if let Some(rest) = text.strip_suffix(clause) {
-            let rest = rest.trim_end();
-            if let Some(rest) = rest.strip_suffix("AND").or_else(|| rest.strip_suffix("and")) {
-                text = rest.trim_end().to_owned();
-            }
-        }
-    }
-    text
 }
 
 async fn latest(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {

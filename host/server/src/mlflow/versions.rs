@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     artifacts,
     error::{Error, Result},
-    registered::{self, check_tag, name, properties, tags, wants_prompts, without_prompts},
+    registered::{self, check_tag, name, properties, tags, wants_prompts},
     request::Fields,
 };
 use crate::auth::Caller;
@@ -242,13 +242,12 @@ impl Subject for Seen<'_> {
 
 async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {
     let most = fields.page(200_000, 200_000)?;
-    let text = without_prompts(fields.text("filter")?);
+    let text = fields.text("filter")?;
     let orders = fields.texts("order_by")?;
-    let filter = Filter::parse(Kind::ModelVersions, &text)?;
+    let filter = Filter::parse(Kind::ModelVersions, text)?;
     let order = Order::parse(Kind::ModelVersions, &orders)?;
     let query =
-        [&["model-versions", text.as_str()][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()]
-            .concat();
+        [&["model-versions", text][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()].concat();
     let offset = platform.tracking.tokens().open(&query, fields.filled("page_token")?)?;
     let prompts = wants_prompts(&filter);
     let models = platform.registry().all_models().await?;

@@ -100,6 +100,20 @@ impl<T: Copy + Default> Column<T> {
         }
     }
 
+    /// Calls `visit` with those of `slots` that have a value, from the last to the first.
+    pub(super) fn visit(&self, slots: &Slots, mut visit: impl FnMut(u32, T)) {
+        for block in self.blocks.iter().rev() {
+            let mut left = slots.words.get(block.number as usize).unwrap_or(&0) & block.present;
+            while left != 0 {
+                let within = 63 - left.leading_zeros();
+                left &= !(1 << within);
+                if let Some(value) = block.values.get(within as usize) {
+                    visit(block.number * BLOCK + within, *value);
+                }
+            }
+        }
+    }
+
     /// Takes out of `slots` those that have a value.
     pub(super) fn exclude(&self, slots: &mut Slots) {
         for block in &self.blocks {
@@ -111,29 +125,46 @@ impl<T: Copy + Default> Column<T> {
 }
 
 /// A set of slots.
+#[derive(Clone, Default)]
 pub(super) struct Slots {
     words: Vec<u64>,
+    /// Slots of the table; those beyond are in no set.
+    length: usize,
 }
 
 impl Slots {
-    /// All slots of a table of `length`.
-    pub(super) fn all(length: usize) -> Self {
-        let mut words = vec![u64::MAX; length / 64];
-        if length % 64 != 0 {
-            words.push((1 << (length % 64)) - 1);
-        }
-        Self { words }
-    }
-
     /// No slots of a table of `length`.
     pub(super) fn none(length: usize) -> Self {
-        Self { words: vec![0; length.div_ceil(64)] }
+        Self { words: vec![0; length.div_ceil(64)], length }
     }
 
-    /// Adds `slot`.
-    pub(super) fn insert(&mut self, slot: u32) {
+    /// Those slots of the table that are not in the set.
+    pub(super) fn complement(&self) -> Self {
+        let mut words: Vec<u64> = self.words.iter().map(|word| !word).collect();
+        if self.length % 64 != 0
+            && let Some(last) = words.last_mut()
+        {
+            *last &= (1 << (self.length % 64)) - 1;
+        }
+        Self { words, length: self.length }
+    }
+
+    /// Adds a slot to the table.
+    pub(super) fn push(&mut self, within: bool) {
+        if self.length % 64 == 0 {
+            self.words.push(0);
+        }
+        self.length += 1;
+        if within && let Ok(slot) = u32::try_from(self.length - 1) {
+            self.set(slot, true);
+        }
+    }
+
+    /// Puts `slot` into the set, or takes it out.
+    pub(super) fn set(&mut self, slot: u32, within: bool) {
         if let Some(word) = self.words.get_mut(slot as usize / 64) {
-            *word |= 1 << (slot % 64);
+            let bit = 1 << (slot % 64);
+            *word = if within { *word | bit } else { *word & !bit };
         }
     }
 
@@ -200,14 +231,14 @@ mod tests {
             for slot in 0..700 {
                 prop_assert_eq!(column.get(slot), map.get(&slot).copied());
             }
-            let mut slots = Slots::all(length);
+            let mut slots = Slots::none(length).complement();
             column.retain(&mut slots, |slot, value| { assert_eq!(map[&slot], value); value > 4 });
             let kept: BTreeSet<u32> =
                 map.iter().filter(|(s, v)| (**s as usize) < length && **v > 4).map(|(s, _)| *s).collect();
             let mut found = BTreeSet::new();
             slots.for_each_from_last(|slot| { found.insert(slot); });
             prop_assert_eq!(&found, &kept);
-            let mut rest = Slots::all(length);
+            let mut rest = Slots::none(length).complement();
             column.exclude(&mut rest);
             let mut last = None;
             rest.for_each_from_last(|slot| {
@@ -215,9 +246,15 @@ mod tests {
                 assert!(last.is_none_or(|last| slot < last));
                 last = Some(slot);
             });
-            let mut one = Slots::none(length);
-            one.insert(3);
-            prop_assert_eq!(one.contains(3), length > 3 || length.div_ceil(64) > 0);
+            let mut grown = Slots::default();
+            for slot in 0..length {
+                grown.push(slot % 3 == 0);
+            }
+            let mut visited = Vec::new();
+            column.visit(&grown.complement(), |slot, _| visited.push(slot));
+            let expected: Vec<u32> =
+                map.keys().rev().copied().filter(|s| (*s as usize) < length && s % 3 != 0).collect();
+            prop_assert_eq!(visited, expected);
         }
     }
 }

@@ -238,11 +238,7 @@ impl State {
 
 impl Core {
     /// Writes a dataset with whatever is in `batch`.
-    fn put_dataset(
-        &self,
-        mut batch: fjall::OwnedWriteBatch,
-        stored: StoredDataset,
-    ) -> Result<EvaluationDataset> {
+    fn put_dataset(&self, mut batch: disk::Batch<'_>, stored: StoredDataset) -> Result<EvaluationDataset> {
         let id = stored.dataset.dataset_id.clone();
         batch.insert(&self.disk.datasets, disk::text(&id), disk::json(&stored)?);
         batch.commit()?;

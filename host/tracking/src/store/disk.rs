@@ -1,6 +1,6 @@
-//! What lies on disk: one log-structured store with a keyspace for each sort of row.
+//! What lies on disk: one log-structured store, in which each sort of row has a space of its own.
 //!
-//! | keyspace | key | value |
+//! | space | key | value |
 //! |---|---|---|
 //! | `meta` | a name | the store's format and secret |
 //! | `keys` | number of a metric's, parameter's or tag's key | the key |
@@ -9,6 +9,7 @@
 //! | `runs` | number | all of a run but its metrics |
 //! | `latest` | run, part | the latest values of 64 metrics |
 //! | `points` | run, key, time, step, value | nothing: the key says it all |
+//! | `chunks` | run, digest of the points | many points that came together |
 //! | `models` | id | a logged model without its metrics, JSON |
 //! | `model_metrics` | id, number | a metric, JSON |
 //! | `datasets` | id | JSON |
@@ -21,38 +22,55 @@
 //!
 //! Numbers in keys are big-endian, so that they sort.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{
+    Database, Guard, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, UserKey, UserValue,
+};
 
 use crate::{Error, Result};
 
 /// Bytes of blocks read lately that are kept.
 const CACHE: u64 = 32 << 20;
-/// Bytes that each keyspace gathers in memory before it writes a table.
-const MEMTABLE: u64 = 16 << 20;
+/// Bytes of rows gathered in memory before they are written to tables.
+const MEMTABLE: u64 = 24 << 20;
+/// How long the writer waits between two trips to the disk while tables are written. The journal's
+/// lock is held during a trip and is not a fair one: without a pause the thread that writes tables
+/// would hardly ever get it.
+const PAUSE: Duration = Duration::from_micros(200);
 /// Bytes of journal after which what is in memory is written out: what a start must replay.
 const JOURNAL: u64 = 64 << 20;
 
-/// The keyspaces, by name.
+/// The spaces, by name. What is read as a whole at the start lies apart from what grows without
+/// bound; beyond that a keyspace costs a dozen trips to the disk to make, and a byte before the
+/// key tells rows apart as well.
 pub(super) struct Disk {
     database: Database,
-    pub(super) meta: Keyspace,
-    pub(super) keys: Keyspace,
-    pub(super) experiments: Keyspace,
-    pub(super) inputs: Keyspace,
-    pub(super) runs: Keyspace,
-    pub(super) latest: Keyspace,
-    pub(super) points: Keyspace,
-    pub(super) models: Keyspace,
-    pub(super) model_metrics: Keyspace,
-    pub(super) datasets: Keyspace,
-    pub(super) records: Keyspace,
-    pub(super) record_keys: Keyspace,
-    pub(super) traces: Keyspace,
-    pub(super) trace_times: Keyspace,
-    pub(super) trace_runs: Keyspace,
-    pub(super) spans: Keyspace,
+    keyspaces: [Keyspace; 2],
+    /// Bytes of rows since tables were last written.
+    gathered: AtomicU64,
+    pub(super) meta: Space,
+    pub(super) keys: Space,
+    pub(super) experiments: Space,
+    pub(super) inputs: Space,
+    pub(super) runs: Space,
+    pub(super) latest: Space,
+    pub(super) models: Space,
+    pub(super) model_metrics: Space,
+    pub(super) datasets: Space,
+    pub(super) trace_times: Space,
+    pub(super) points: Space,
+    pub(super) chunks: Space,
+    pub(super) records: Space,
+    pub(super) record_keys: Space,
+    pub(super) traces: Space,
+    pub(super) trace_runs: Space,
+    pub(super) spans: Space,
 }
 
 impl From<fjall::Error> for Error {
@@ -77,39 +95,161 @@ impl Disk {
             .worker_threads(1)
             .open()
             .map_err(|cause| unusable(&cause))?;
+        // When to write tables is decided here, for all rows at once.
         let keyspace = |name: &str| {
-            database.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE))
+            database.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX))
         };
+        let (state, history) = (keyspace("state")?, keyspace("history")?);
+        let keyspaces = [state.clone(), history.clone()];
+        let state = |tag: u8| Space { keyspace: state.clone(), tag };
+        let history = |tag: u8| Space { keyspace: history.clone(), tag };
         Ok(Self {
-            meta: keyspace("meta")?,
-            keys: keyspace("keys")?,
-            experiments: keyspace("experiments")?,
-            inputs: keyspace("inputs")?,
-            runs: keyspace("runs")?,
-            latest: keyspace("latest")?,
-            points: keyspace("points")?,
-            models: keyspace("models")?,
-            model_metrics: keyspace("model_metrics")?,
-            datasets: keyspace("datasets")?,
-            records: keyspace("records")?,
-            record_keys: keyspace("record_keys")?,
-            traces: keyspace("traces")?,
-            trace_times: keyspace("trace_times")?,
-            trace_runs: keyspace("trace_runs")?,
-            spans: keyspace("spans")?,
+            meta: state(b'm'),
+            keys: state(b'k'),
+            experiments: state(b'e'),
+            inputs: state(b'i'),
+            runs: state(b'r'),
+            latest: state(b'l'),
+            models: state(b'o'),
+            model_metrics: state(b'q'),
+            datasets: state(b'd'),
+            trace_times: state(b't'),
+            points: history(b'p'),
+            chunks: history(b'c'),
+            records: history(b'r'),
+            record_keys: history(b'k'),
+            traces: history(b't'),
+            trace_runs: history(b'u'),
+            spans: history(b's'),
+            keyspaces,
+            gathered: AtomicU64::new(0),
             database,
         })
     }
 
-    /// Rows to be written together or not at all. Once committed they can be read; they are
-    /// durable after the next [`Disk::persist`].
-    pub(super) fn batch(&self) -> OwnedWriteBatch {
-        self.database.batch()
+    /// Rows to be written together or not at all.
+    pub(super) fn batch(&self) -> Batch<'_> {
+        Batch { rows: self.database.batch(), bytes: 0, gathered: &self.gathered }
     }
 
     /// Makes all that was committed durable.
     pub(super) fn persist(&self) -> Result<()> {
-        Ok(self.database.persist(PersistMode::SyncData)?)
+        self.database.persist(PersistMode::SyncData)?;
+        if self.gathered.load(Ordering::Relaxed) > MEMTABLE {
+            self.gathered.store(0, Ordering::Relaxed);
+            for keyspace in &self.keyspaces {
+                keyspace.rotate_memtable()?;
+            }
+        }
+        if self.keyspaces.iter().any(|keyspace| keyspace.sealed_memtable_count() > 0) {
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+}
+
+/// One sort of row.
+pub(super) struct Space {
+    keyspace: Keyspace,
+    tag: u8,
+}
+
+impl Space {
+    fn tagged(&self, key: &[u8]) -> Vec<u8> {
+        let mut tagged = Vec::with_capacity(key.len() + 1);
+        tagged.push(self.tag);
+        tagged.extend_from_slice(key);
+        tagged
+    }
+
+    /// The row at `key`.
+    pub(super) fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<UserValue>> {
+        Ok(self.keyspace.get(self.tagged(key.as_ref()))?)
+    }
+
+    /// All rows, in order of key.
+    pub(super) fn iter(&self) -> Rows {
+        self.prefix([])
+    }
+
+    /// The rows whose keys begin with `prefix`, in order of key.
+    pub(super) fn prefix(&self, prefix: impl AsRef<[u8]>) -> Rows {
+        Rows(self.keyspace.prefix(self.tagged(prefix.as_ref())))
+    }
+}
+
+/// A walk over rows.
+pub(super) struct Rows(fjall::Iter);
+
+impl Iterator for Rows {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        self.0.next().map(Row)
+    }
+}
+
+/// A row that a walk comes by.
+pub(super) struct Row(Guard);
+
+impl Row {
+    pub(super) fn key(self) -> Result<Key> {
+        Ok(Key(self.0.key()?))
+    }
+
+    pub(super) fn value(self) -> Result<UserValue> {
+        Ok(self.0.value()?)
+    }
+
+    pub(super) fn into_inner(self) -> Result<(Key, UserValue)> {
+        let (key, value) = self.0.into_inner()?;
+        Ok((Key(key), value))
+    }
+}
+
+/// A row's key without its space's tag.
+pub(super) struct Key(UserKey);
+
+impl std::ops::Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+}
+
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Rows that are written together or not at all.
+pub(super) struct Batch<'a> {
+    rows: OwnedWriteBatch,
+    bytes: u64,
+    gathered: &'a AtomicU64,
+}
+
+impl Batch<'_> {
+    pub(super) fn insert(&mut self, space: &Space, key: impl AsRef<[u8]>, value: impl Into<UserValue>) {
+        let (key, value) = (space.tagged(key.as_ref()), value.into());
+        self.bytes += (key.len() + value.len()) as u64;
+        self.rows.insert(&space.keyspace, key, value);
+    }
+
+    pub(super) fn remove(&mut self, space: &Space, key: impl AsRef<[u8]>) {
+        let key = space.tagged(key.as_ref());
+        self.bytes += key.len() as u64;
+        self.rows.remove(&space.keyspace, key);
+    }
+
+    /// Writes the rows. From now on they can be read; they are durable after the next
+    /// [`Disk::persist`].
+    pub(super) fn commit(self) -> Result<()> {
+        self.rows.commit()?;
+        self.gathered.fetch_add(self.bytes, Ordering::Relaxed);
+        Ok(())
     }
 }
 

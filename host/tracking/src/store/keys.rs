@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Core, state::State};
+use super::{Core, disk, state::State};
 use crate::Text;
 
 /// The keys by number, and back.
@@ -65,7 +65,7 @@ impl NewKeys {
     }
 
     /// Adds the new keys' rows to `batch`.
-    pub(super) fn store(&self, core: &Core, batch: &mut fjall::OwnedWriteBatch) {
+    pub(super) fn store(&self, core: &Core, batch: &mut disk::Batch<'_>) {
         for (number, name) in (self.first..).zip(&self.names) {
             batch.insert(&core.disk.keys, number.to_be_bytes(), name.as_bytes());
         }

@@ -1,39 +1,84 @@
 //! Histories of metrics.
 
-use super::{Store, disk, state::State, table::Latest};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Core, Store,
+    disk::{self, Batch},
+    table::{Point, decode, encode},
+};
 use crate::{Error, Metric, Page, Result, Text};
 
-/// Most points that a request without a page's length is answered with by MLflow's server; here
-/// it is all of them.
-const WHOLE: usize = usize::MAX;
+/// Points of one command from which on they are kept together. Few points are rows of their own,
+/// so that one metric's are read without the others'; many cost too much that way.
+const MANY: usize = 16;
+/// Bytes of a digest that tell a run's chunks apart.
+const DIGEST: usize = 16;
 
-/// A point as it is stored: all of it is in its key, so that the same point is one row.
-pub(super) struct Logged(pub(super) Latest);
-
-impl Logged {
-    /// The point's row: run, key, time, step, value.
-    pub(super) fn key(&self, run: u64) -> Vec<u8> {
-        let point = &self.0;
-        disk::key(&[
-            &run.to_be_bytes(),
-            &point.key.to_be_bytes(),
-            &disk::signed(point.timestamp),
-            &disk::signed(point.step),
-            &disk::ordered(point.value).to_be_bytes(),
-        ])
+impl Core {
+    /// Adds a run's points to `batch`. The same points again are the same rows.
+    pub(super) fn store_points(&self, batch: &mut Batch<'_>, run: u64, points: &[Point]) {
+        if points.len() < MANY {
+            for point in points {
+                let key = [
+                    &run.to_be_bytes()[..],
+                    &point.key.to_be_bytes(),
+                    &disk::signed(point.timestamp),
+                    &disk::signed(point.step),
+                    &disk::ordered(point.value).to_be_bytes(),
+                ];
+                batch.insert(&self.disk.points, disk::key(&key), "");
+            }
+            return;
+        }
+        let bytes = encode(points.iter());
+        let digest = Sha256::digest(&bytes);
+        let digest = digest.get(..DIGEST).unwrap_or_default();
+        batch.insert(&self.disk.chunks, disk::key(&[&run.to_be_bytes(), digest]), bytes);
     }
 
-    fn from_key(key: &[u8], name: &Text) -> Result<Metric> {
-        Ok(Metric {
-            key: name.clone(),
-            timestamp: disk::unsigned(disk::part(key, 12)?),
-            step: disk::unsigned(disk::part(key, 20)?),
-            value: disk::value(u64::from_be_bytes(disk::part(key, 28)?)),
-            model_id: None,
-            dataset_name: None,
-            dataset_digest: None,
-            run_id: None,
-        })
+    /// All points of a run's metric in order of time, then step, then value.
+    fn points(&self, run_id: &str, key: &str) -> Result<Vec<Point>> {
+        let (run, key) = {
+            let state = self.state.read();
+            let (_, _, row) = state.run(run_id)?;
+            match state.keys.get(key) {
+                // What has no latest point has none.
+                Some(key) if row.metrics.get(key).is_some() => (row.number.to_be_bytes(), key),
+                _ => return Ok(Vec::new()),
+            }
+        };
+        let mut points = Vec::new();
+        for row in self.disk.points.prefix(disk::key(&[&run, &key.to_be_bytes()])) {
+            let row = row.key()?;
+            points.push(Point {
+                key,
+                timestamp: disk::unsigned(disk::part(&row, 12)?),
+                step: disk::unsigned(disk::part(&row, 20)?),
+                value: disk::value(u64::from_be_bytes(disk::part(&row, 28)?)),
+            });
+        }
+        for row in self.disk.chunks.prefix(run) {
+            points.extend(decode(&row.value()?).filter(|point| point.key == key));
+        }
+        let rank = |point: &Point| (point.timestamp, point.step, disk::ordered(point.value));
+        points.sort_unstable_by_key(rank);
+        // The same point may have come alone and in a chunk, or in two.
+        points.dedup_by_key(|point| rank(point));
+        Ok(points)
+    }
+}
+
+fn record(key: &Text, run_id: Option<&Text>, point: Point) -> Metric {
+    Metric {
+        key: key.clone(),
+        value: point.value,
+        timestamp: point.timestamp,
+        step: point.step,
+        model_id: None,
+        dataset_name: None,
+        dataset_digest: None,
+        run_id: run_id.cloned(),
     }
 }
 
@@ -51,7 +96,7 @@ impl Store {
         page_token: Option<&str>,
     ) -> Result<Page<Metric>> {
         let length = match max_results {
-            None => WHOLE,
+            None => usize::MAX,
             Some(length) => usize::try_from(length).ok().filter(|length| *length > 0).ok_or_else(|| {
                 Error::invalid(format!(
                     "Invalid value {length} for parameter 'max_results' supplied. It must be a positive integer"
@@ -61,21 +106,13 @@ impl Store {
         let query = ["history", run_id, key];
         let offset = self.core().tokens.open(&query, page_token)?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let prefix = self.history_prefix(run_id, key)?;
-        let mut items = Vec::new();
-        let mut more = false;
-        if let Some(prefix) = prefix {
-            let name = Text::from(key);
-            for row in self.core().disk.points.prefix(prefix).skip(start) {
-                if items.len() == length {
-                    more = true;
-                    break;
-                }
-                items.push(Logged::from_key(&row.key()?, &name)?);
-            }
-        }
-        let next_page_token = more.then(|| self.core().tokens.seal(&query, offset + items.len() as u64));
-        Ok(Page { items, next_page_token })
+        let points = self.core().points(run_id, key)?;
+        let name = Text::from(key);
+        let more = points.len() > start.saturating_add(length);
+        Ok(Page {
+            items: points.iter().skip(start).take(length).map(|point| record(&name, None, *point)).collect(),
+            next_page_token: more.then(|| self.core().tokens.seal(&query, offset + length as u64)),
+        })
     }
 
     /// The points of one metric in several runs, by run id, then time, then step; at most
@@ -93,19 +130,17 @@ impl Store {
         ids.sort();
         ids.dedup();
         let name = Text::from(key);
-        let mut points = Vec::new();
+        let mut found = Vec::new();
         for id in ids {
-            let Ok(Some(prefix)) = self.history_prefix(id, key) else { continue };
+            let points = match self.core().points(id, key) {
+                Err(Error::NotFound(_)) => continue,
+                points => points?,
+            };
             let run_id = Text::from(id.as_str());
-            for row in self.core().disk.points.prefix(prefix).take(max_results - points.len()) {
-                let point = Logged::from_key(&row.key()?, &name)?;
-                points.push(Metric { run_id: Some(run_id.clone()), ..point });
-            }
-            if points.len() == max_results {
-                break;
-            }
+            let room = max_results - found.len();
+            found.extend(points.into_iter().take(room).map(|point| record(&name, Some(&run_id), point)));
         }
-        Ok(points)
+        Ok(found)
     }
 
     /// At most `max_results` points for each run, spread evenly over all that were logged with
@@ -124,39 +159,17 @@ impl Store {
         let name = Text::from(key);
         let mut sampled = Vec::new();
         for id in run_ids {
-            let Some(prefix) = self.history_prefix(id, key)? else { continue };
-            let mut points = Vec::new();
-            for row in self.core().disk.points.prefix(prefix) {
-                let point = Logged::from_key(&row.key()?, &name)?;
-                if steps.is_none_or(|(from, to)| (from..=to).contains(&point.step)) {
-                    points.push(point);
-                }
-            }
-            points.sort_by(|a, b| {
-                (a.step, a.timestamp).cmp(&(b.step, b.timestamp)).then(a.value.total_cmp(&b.value))
-            });
+            let mut points = self.core().points(id, key)?;
+            points.retain(|point| steps.is_none_or(|(from, to)| (from..=to).contains(&point.step)));
+            points.sort_by_key(|point| (point.step, point.timestamp, disk::ordered(point.value)));
             let run_id = Text::from(id.as_str());
             let chosen = evenly(points.len(), max_results.max(1));
             sampled.extend(
-                chosen.filter_map(|at| {
-                    Some(Metric { run_id: Some(run_id.clone()), ..points.get(at)?.clone() })
-                }),
+                chosen.filter_map(|at| points.get(at)).map(|point| record(&name, Some(&run_id), *point)),
             );
         }
         Ok(sampled)
     }
-
-    /// What the rows of a metric begin with; `None` where no run has the key.
-    fn history_prefix(&self, run_id: &str, key: &str) -> Result<Option<Vec<u8>>> {
-        let state = self.core().state.read();
-        prefix(&state, run_id, key)
-    }
-}
-
-fn prefix(state: &State, run_id: &str, key: &str) -> Result<Option<Vec<u8>>> {
-    let (_, _, row) = state.run(run_id)?;
-    let prefix = |number: u32| disk::key(&[&row.number.to_be_bytes(), &number.to_be_bytes()]);
-    Ok(state.keys.get(key).map(prefix))
 }
 
 /// At most `most` positions out of `length`, evenly spread, with the first and the last; the last

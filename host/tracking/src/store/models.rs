@@ -204,7 +204,7 @@ impl Core {
     /// Adds to `batch` the metrics that their models don't have yet.
     pub(super) fn store_model_metrics(
         &self,
-        batch: &mut fjall::OwnedWriteBatch,
+        batch: &mut disk::Batch<'_>,
         metrics: Vec<Metric>,
     ) -> Result<ModelMetrics> {
         let state = self.state.read();

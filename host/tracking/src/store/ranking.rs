@@ -7,16 +7,13 @@
 use std::cmp::Ordering;
 
 use super::{
-    column::Column,
+    column::{Column, Slots},
     disk,
     keys::Keys,
     state::{Home, run_id},
-    table::Table,
+    table::{Table, Word},
 };
-use crate::{
-    LifecycleStage,
-    search::{Direction, Entity, Order},
-};
+use crate::search::{Direction, Entity, Order};
 
 /// A run that was found.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +31,8 @@ const NOT_A_NUMBER: u64 = u64::MAX - 1;
 
 enum Key<'a> {
     Metric(Option<&'a Column<f64>>),
-    Param(Option<u32>),
-    Tag(Option<u32>),
+    Param(Option<(u32, &'a Column<Word>)>),
+    Tag(Option<(u32, &'a Column<Word>)>),
     Start,
     End,
     Status,
@@ -57,8 +54,10 @@ impl<'a> Ranking<'a> {
             let number = names.get(key);
             let key = match (entity, key.as_str()) {
                 (Entity::Metric, _) => Key::Metric(number.and_then(|key| home.table.metrics.get(&key))),
-                (Entity::Param, _) => Key::Param(number),
-                (Entity::Tag, _) => Key::Tag(number),
+                (Entity::Param, _) => {
+                    Key::Param(number.and_then(|key| Some((key, home.table.params.get(&key)?))))
+                }
+                (Entity::Tag, _) => Key::Tag(number.and_then(|key| Some((key, home.table.tags.get(&key)?)))),
                 (_, "start_time") => Key::Start,
                 (_, "end_time") => Key::End,
                 (_, "status") => Key::Status,
@@ -76,38 +75,63 @@ impl<'a> Ranking<'a> {
         &self.home.table
     }
 
-    /// The hit for `slot` of the table numbered `table`.
-    pub(super) fn hit(&self, table: u32, slot: u32) -> Hit {
-        let mut ranks = [0; 2];
-        for (rank, (key, direction)) in ranks.iter_mut().zip(&self.keys) {
-            let (ascending, exact) = self.rank(key, slot);
-            *rank = match (ascending, direction) {
-                (MISSING | NOT_A_NUMBER, _) | (_, Direction::Ascending) => ascending,
-                (_, Direction::Descending) => !ascending,
-            };
-            if !exact {
-                break;
+    /// Offers `slots` of this table, whose number is `table`, to `first`.
+    pub(super) fn offer(&self, table: u32, slots: &Slots, first: &mut First<'_>) {
+        let Some((key, direction)) = self.keys.first() else { return };
+        let mut offer = |slot, (rank, exact)| {
+            let rank = directed(rank, *direction);
+            if first.may_take(rank) {
+                first.take(Hit { ranks: [rank, self.second(slot, exact)], table, slot });
             }
+        };
+        // A column is read from end to end, and what it lacks comes last.
+        let mut missing = slots.clone();
+        match key {
+            Key::Metric(column) => {
+                if let Some(column) = column {
+                    column.visit(slots, |slot, value| offer(slot, (number(value), true)));
+                    column.exclude(&mut missing);
+                }
+                missing.for_each_from_last(|slot| offer(slot, (MISSING, true)));
+            }
+            Key::Param(column) | Key::Tag(column) => {
+                if let Some((_, column)) = column {
+                    column.visit(slots, |slot, word| offer(slot, (word.rank, word.is_exact())));
+                    column.exclude(&mut missing);
+                }
+                missing.for_each_from_last(|slot| offer(slot, (MISSING, true)));
+            }
+            key => slots.for_each_from_last(|slot| offer(slot, self.rank(key, slot))),
         }
-        Hit { ranks, table, slot }
+    }
+
+    /// The second key's rank; it says nothing where the first is not exact.
+    fn second(&self, slot: u32, exact: bool) -> u64 {
+        match self.keys.get(1) {
+            Some((key, direction)) if exact => directed(self.rank(key, slot).0, *direction),
+            _ => 0,
+        }
     }
 
     /// A number that sorts as the key does, and whether equal numbers mean equal keys.
     fn rank(&self, key: &Key<'_>, slot: u32) -> (u64, bool) {
         let at = slot as usize;
         match key {
-            Key::Metric(column) => match column.and_then(|column| column.get(slot)) {
+            Key::Metric(column) => (column.and_then(|column| column.get(slot)).map_or(MISSING, number), true),
+            Key::Param(column) | Key::Tag(column) => match column.and_then(|(_, column)| column.get(slot)) {
+                Some(word) => (word.rank, word.is_exact()),
                 None => (MISSING, true),
-                Some(value) if value.is_nan() => (NOT_A_NUMBER, true),
-                Some(value) => (disk::ordered(value), true),
             },
             Key::Start => (self.table().starts.get(at).map_or(MISSING, |time| whole(*time)), true),
             Key::End => (self.table().ends.get(at).copied().flatten().map_or(MISSING, whole), true),
             Key::Id => {
-                let id = self.table().row(slot).map_or(0, |row| row.head.id);
-                (u64::try_from(id >> 65).unwrap_or(0) + 1, false)
+                let id = self.table().ids.get(at).copied().unwrap_or_default();
+                (u64::try_from(id >> 65).unwrap_or_default() + 1, false)
             }
-            key => self.with_text(key, slot, |text| text.map_or((MISSING, true), prefix)),
+            key => self.with_text(key, slot, |text| match text.map(Word::new) {
+                Some(word) => (word.rank, word.is_exact()),
+                None => (MISSING, true),
+            }),
         }
     }
 
@@ -115,8 +139,8 @@ impl<'a> Ranking<'a> {
         let Some(row) = self.table().row(slot) else { return then(None) };
         let head = &row.head;
         match key {
-            Key::Param(key) => then(key.and_then(|key| head.param(key)).map(|text| text.as_str())),
-            Key::Tag(key) => then(key.and_then(|key| head.tag(key)).map(|text| text.as_str())),
+            Key::Param(key) => then(key.and_then(|(key, _)| head.param(key)).map(|text| text.as_str())),
+            Key::Tag(key) => then(key.and_then(|(key, _)| head.tag(key)).map(|text| text.as_str())),
             Key::Status => then(Some(head.status.as_str())),
             Key::Name => then(Some(&head.name)),
             Key::User => then(Some(&head.user)),
@@ -156,14 +180,16 @@ fn whole(number: i64) -> u64 {
     u64::from_be_bytes(disk::signed(number))
 }
 
-/// Seven bytes of a text and its length; more than zero and less than what is missing.
-fn prefix(text: &str) -> (u64, bool) {
-    let mut bytes = [0; 8];
-    for (byte, from) in bytes.iter_mut().zip(text.bytes().take(7)) {
-        *byte = from;
+fn number(value: f64) -> u64 {
+    if value.is_nan() { NOT_A_NUMBER } else { disk::ordered(value) }
+}
+
+/// Turns an ascending rank around, but for what comes last either way.
+fn directed(rank: u64, direction: Direction) -> u64 {
+    match direction {
+        Direction::Descending if rank < NOT_A_NUMBER => !rank,
+        _ => rank,
     }
-    let length = u64::try_from(text.len().min(8)).unwrap_or(8) + 1;
-    (u64::from_be_bytes(bytes) | length, text.len() < 8)
 }
 
 /// The first hits of an order, however many come by.
@@ -173,17 +199,19 @@ pub(super) struct First<'a> {
     hits: Vec<Hit>,
     /// The ranks of the last hit that is still among the first.
     bar: Option<[u64; 2]>,
-    /// How many came by.
-    pub(super) seen: usize,
 }
 
 impl<'a> First<'a> {
     pub(super) fn new(rankings: &'a [Ranking<'a>], most: usize) -> Self {
-        Self { rankings, most, hits: Vec::new(), bar: None, seen: 0 }
+        Self { rankings, most, hits: Vec::new(), bar: None }
     }
 
-    pub(super) fn offer(&mut self, hit: Hit) {
-        self.seen += 1;
+    /// Whether a hit with this first rank may be among the first.
+    fn may_take(&self, rank: u64) -> bool {
+        self.bar.is_none_or(|bar| rank <= bar[0])
+    }
+
+    fn take(&mut self, hit: Hit) {
         if self.bar.is_some_and(|bar| hit.ranks > bar) {
             return;
         }
@@ -218,9 +246,4 @@ fn compare(rankings: &[Ranking<'_>], a: Hit, b: Hit) -> Ordering {
             _ => Ordering::Equal,
         }
     })
-}
-
-/// Whether a table's run at `slot` is at a stage that `view` shows.
-pub(super) fn shown(table: &Table, slot: u32, view: crate::ViewType) -> bool {
-    view.shows(table.stages.get(slot as usize).copied().unwrap_or(LifecycleStage::Deleted))
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::{
     Store,
     column::Slots,
-    ranking::{First, Hit, Ranking, shown},
+    ranking::{First, Hit, Ranking},
     runs,
     state::{Home, State, experiment_number, parse_run_id, run_id},
     table::{self, Row},
     validate,
 };
 use crate::{
-    DatasetSummary, Error, Page, Result, Run, SearchRuns,
+    DatasetSummary, Error, Page, Result, Run, SearchRuns, ViewType,
     search::{Clause, Comparator, Entity, Filter, Kind, Order, Value},
 };
 
@@ -74,12 +74,7 @@ impl Store {
         let most = start.saturating_add(length).saturating_add(1);
         let mut first = First::new(&rankings, most);
         for ((number, home), ranking) in (0..).zip(&homes).zip(&rankings) {
-            let slots = select(&state, home, &filter);
-            slots.for_each_from_last(|slot| {
-                if shown(&home.table, slot, search.view) {
-                    first.offer(ranking.hit(number, slot));
-                }
-            });
+            ranking.offer(number, &select(&state, home, &filter, search.view), &mut first);
         }
         let hits = first.sorted();
         let more = hits.len() == most;
@@ -122,9 +117,14 @@ impl Store {
     }
 }
 
-/// The runs of an experiment that satisfy a filter, in whatever stage.
-fn select(state: &State, home: &Home, filter: &Filter) -> Slots {
-    let mut slots = Slots::all(home.table.rows.len());
+/// The runs of an experiment that are in view and satisfy a filter.
+fn select(state: &State, home: &Home, filter: &Filter, view: ViewType) -> Slots {
+    let active = &home.table.active;
+    let mut slots = match view {
+        ViewType::ActiveOnly => active.clone(),
+        ViewType::DeletedOnly => active.complement(),
+        ViewType::All => Slots::none(home.table.rows.len()).complement(),
+    };
     for clause in filter.clauses() {
         narrow(state, home, clause, &mut slots);
     }
@@ -158,7 +158,7 @@ fn narrow(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
 /// Equal texts have equal hashes, so most runs are told apart without their texts.
 fn narrow_text<'a>(
     clause: &Clause,
-    column: Option<&super::column::Column<u64>>,
+    column: Option<&super::column::Column<table::Word>>,
     slots: &mut Slots,
     text: impl Fn(u32) -> Option<&'a crate::Text>,
 ) {
@@ -169,12 +169,12 @@ fn narrow_text<'a>(
     match (&clause.value, clause.comparator) {
         (_, Comparator::IsNull) => column.exclude(slots),
         (Value::Text(value), Comparator::Equal) => {
-            let wanted = table::hash(value);
-            column.retain(slots, |slot, hash| hash == wanted && holds(slot));
+            let wanted = table::Word::new(value);
+            column.retain(slots, |slot, word| word == wanted && (word.is_exact() || holds(slot)));
         }
         (Value::Text(value), Comparator::NotEqual) => {
-            let unwanted = table::hash(value);
-            column.retain(slots, |slot, hash| hash != unwanted || holds(slot));
+            let unwanted = table::Word::new(value);
+            column.retain(slots, |slot, word| word != unwanted || (!word.is_exact() && holds(slot)));
         }
         (_, Comparator::IsNotNull) => column.retain(slots, |_, _| true),
         _ => column.retain(slots, |slot, _| holds(slot)),
@@ -228,7 +228,7 @@ fn narrow_id(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
     let mut wanted = Slots::none(table.rows.len());
     for place in ids.iter().filter_map(|id| state.runs.get(&parse_run_id(id)?)) {
         if state.homes.get(&place.experiment).is_some_and(|found| std::ptr::eq(found, home)) {
-            wanted.insert(place.slot);
+            wanted.set(place.slot, true);
         }
     }
     slots.retain(|slot| wanted.contains(slot));

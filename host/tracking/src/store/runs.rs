@@ -5,10 +5,9 @@ use std::sync::Arc;
 use super::{
     Core, Store, append, disk,
     keys::NewKeys,
-    metrics::Logged,
     names,
     state::{Home, Place, State, run_id},
-    table::{self, Head, Input, Latest, Metrics, Row},
+    table::{self, Head, Input, Metrics, Point, Row},
     validate,
 };
 use crate::{
@@ -326,9 +325,7 @@ fn log(core: &Core, id: &str, batch: LogBatch) -> Result<()> {
     if let Some(head) = &head {
         rows.insert(&core.disk.runs, number.to_be_bytes(), head.to_bytes()?);
     }
-    for point in &logged {
-        rows.insert(&core.disk.points, point.key(number), "");
-    }
+    core.store_points(&mut rows, number, &logged);
     for part in parts {
         let key = disk::key(&[&number.to_be_bytes(), &(part as u32).to_be_bytes()]);
         rows.insert(&core.disk.latest, key, metrics.part(part));
@@ -361,7 +358,7 @@ struct Logging {
     touched: Vec<u32>,
     /// Parts of the latest points that changed.
     parts: std::collections::BTreeSet<usize>,
-    logged: Vec<Logged>,
+    logged: Vec<Point>,
     /// Points that belong to logged models too.
     models: Vec<Metric>,
 }
@@ -376,12 +373,15 @@ fn prepare(core: &Core, id: &str, batch: LogBatch) -> Result<Logging> {
         set_tag(&state, &mut keys, &mut head, tag);
     }
     let mut metrics = row.metrics.clone();
+    let known =
+        |metric: &&Metric| state.keys.get(&metric.key).is_some_and(|key| row.metrics.get(key).is_some());
+    metrics.reserve(batch.metrics.len() - batch.metrics.iter().filter(known).count());
     let (mut touched, mut parts) = (Vec::new(), std::collections::BTreeSet::new());
     let (mut logged, mut models) = (Vec::with_capacity(batch.metrics.len()), Vec::new());
     for mut metric in batch.metrics {
         // What SQL can't hold MLflow brings to the nearest that it can.
         metric.value = if metric.value.is_nan() { f64::NAN } else { metric.value.clamp(f64::MIN, f64::MAX) };
-        let point = Latest {
+        let point = Point {
             key: keys.number(&state, &metric.key),
             value: metric.value,
             timestamp: metric.timestamp,
@@ -391,7 +391,7 @@ fn prepare(core: &Core, id: &str, batch: LogBatch) -> Result<Logging> {
             touched.push(point.key);
             parts.insert(part);
         }
-        logged.push(Logged(point));
+        logged.push(point);
         if let Some(model) = metric.model_id.as_ref().filter(|model| !model.is_empty()) {
             state.model(model)?;
             metric.run_id = Some(id.into());

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::column::Column;
+use super::column::{Column, Slots};
 use crate::{LifecycleStage, Result, RunStatus, Text, error::Error};
 
 /// A use of a data set by a run.
@@ -84,16 +84,16 @@ pub(super) fn set(pairs: &mut Vec<(u32, Text)>, key: u32, value: Text) {
     }
 }
 
-/// The latest point of a metric. What is no number is kept as NaN.
+/// A point of a metric. What is no number is kept as NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Latest {
+pub(super) struct Point {
     pub(super) key: u32,
     pub(super) value: f64,
     pub(super) timestamp: i64,
     pub(super) step: i64,
 }
 
-impl Latest {
+impl Point {
     /// Whether this point is later than `other`, as MLflow sees it: by step, then time, then
     /// value, where NaN counts as 0.
     pub(super) fn is_after(&self, other: &Self) -> bool {
@@ -115,12 +115,12 @@ const MANY: usize = 64;
 /// The latest points of a run's metrics, in the order they first came.
 #[derive(Clone, Default)]
 pub(super) struct Metrics {
-    latest: Vec<Latest>,
+    latest: Vec<Point>,
     positions: Option<Arc<HashMap<u32, u32>>>,
 }
 
 impl Metrics {
-    pub(super) fn all(&self) -> &[Latest] {
+    pub(super) fn all(&self) -> &[Point] {
         &self.latest
     }
 
@@ -131,12 +131,12 @@ impl Metrics {
         }
     }
 
-    pub(super) fn get(&self, key: u32) -> Option<&Latest> {
+    pub(super) fn get(&self, key: u32) -> Option<&Point> {
         self.latest.get(self.position(key)?)
     }
 
     /// Takes `point` where it is the latest of its key; says which part of the row changed.
-    pub(super) fn offer(&mut self, point: Latest) -> Option<usize> {
+    pub(super) fn offer(&mut self, point: Point) -> Option<usize> {
         if let Some(at) = self.position(point.key) {
             let latest = self.latest.get_mut(at).filter(|latest| point.is_after(latest))?;
             *latest = point;
@@ -147,7 +147,7 @@ impl Metrics {
         Some(at / PART)
     }
 
-    fn push(&mut self, point: Latest) {
+    fn push(&mut self, point: Point) {
         let at = u32::try_from(self.latest.len()).unwrap_or(u32::MAX);
         self.latest.push(point);
         if let Some(positions) = &mut self.positions {
@@ -160,34 +160,49 @@ impl Metrics {
 
     /// One part as it is stored.
     pub(super) fn part(&self, part: usize) -> Vec<u8> {
-        let points = self.latest.iter().skip(part * PART).take(PART);
-        let mut bytes = Vec::with_capacity(PART * WIDTH);
-        for point in points {
-            bytes.extend(point.key.to_be_bytes());
-            bytes.extend(point.value.to_bits().to_be_bytes());
-            bytes.extend(point.timestamp.to_be_bytes());
-            bytes.extend(point.step.to_be_bytes());
-        }
-        bytes
+        encode(self.latest.iter().skip(part * PART).take(PART))
     }
 
     /// Takes in a stored part; parts come in order.
     pub(super) fn load(&mut self, bytes: &[u8]) {
-        let (points, _) = bytes.as_chunks::<WIDTH>();
-        self.latest.reserve_exact(points.len());
-        for point in points {
-            let [k0, k1, k2, k3, rest @ ..] = *point;
-            let (numbers, _) = rest.as_chunks::<8>();
-            if let [value, timestamp, step] = *numbers {
-                self.push(Latest {
-                    key: u32::from_be_bytes([k0, k1, k2, k3]),
-                    value: f64::from_bits(u64::from_be_bytes(value)),
-                    timestamp: i64::from_be_bytes(timestamp),
-                    step: i64::from_be_bytes(step),
-                });
-            }
+        self.latest.reserve_exact(bytes.len() / WIDTH);
+        for point in decode(bytes) {
+            self.push(point);
         }
     }
+
+    /// Makes room for as many new metrics, and no more.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.latest.reserve_exact(more);
+    }
+}
+
+/// Writes points, each in as many bytes.
+pub(super) fn encode<'a>(points: impl Iterator<Item = &'a Point>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(points.size_hint().1.unwrap_or(PART) * WIDTH);
+    for point in points {
+        bytes.extend(point.key.to_be_bytes());
+        bytes.extend(point.value.to_bits().to_be_bytes());
+        bytes.extend(point.timestamp.to_be_bytes());
+        bytes.extend(point.step.to_be_bytes());
+    }
+    bytes
+}
+
+/// Reads what [`encode`] wrote.
+pub(super) fn decode(bytes: &[u8]) -> impl Iterator<Item = Point> {
+    let (points, _) = bytes.as_chunks::<WIDTH>();
+    points.iter().filter_map(|point| {
+        let [k0, k1, k2, k3, rest @ ..] = *point;
+        let (numbers, _) = rest.as_chunks::<8>();
+        let [value, timestamp, step] = *numbers else { return None };
+        Some(Point {
+            key: u32::from_be_bytes([k0, k1, k2, k3]),
+            value: f64::from_bits(u64::from_be_bytes(value)),
+            timestamp: i64::from_be_bytes(timestamp),
+            step: i64::from_be_bytes(step),
+        })
+    })
 }
 
 /// One run.
@@ -203,22 +218,45 @@ pub(super) struct Row {
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) rows: Vec<Row>,
+    pub(super) ids: Vec<u128>,
     pub(super) starts: Vec<i64>,
     pub(super) ends: Vec<Option<i64>>,
     pub(super) statuses: Vec<RunStatus>,
-    pub(super) stages: Vec<LifecycleStage>,
+    /// The runs that are active.
+    pub(super) active: Slots,
     pub(super) metrics: HashMap<u32, Column<f64>>,
-    /// Hashes of values; texts are in the rows.
-    pub(super) params: HashMap<u32, Column<u64>>,
-    /// Hashes of values; texts are in the rows.
-    pub(super) tags: HashMap<u32, Column<u64>>,
+    pub(super) params: HashMap<u32, Column<Word>>,
+    pub(super) tags: HashMap<u32, Column<Word>>,
 }
 
-/// The hash of a value in a column: equal texts have equal hashes.
-pub(super) fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+/// What a column keeps of a text; the text itself is in the row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    /// Equal texts have equal hashes.
+    pub(super) hash: u64,
+    /// Seven bytes and the length: a smaller text has a smaller rank or the same. More than zero.
+    pub(super) rank: u64,
+}
+
+/// Bytes of a text that its rank holds in full.
+const RANKED: usize = 7;
+
+impl Word {
+    pub(super) fn new(text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let mut bytes = [0; 8];
+        for (byte, from) in bytes.iter_mut().zip(text.bytes().take(RANKED)) {
+            *byte = from;
+        }
+        let length = u64::try_from(text.len().min(RANKED + 1)).unwrap_or_default() + 1;
+        Self { hash: hasher.finish(), rank: u64::from_be_bytes(bytes) | length }
+    }
+
+    /// Whether no other text has this rank.
+    pub(super) fn is_exact(self) -> bool {
+        self.rank & 0xff <= RANKED as u64 + 1
+    }
 }
 
 impl Table {
@@ -233,12 +271,13 @@ impl Table {
         self.starts.push(head.start);
         self.ends.push(head.end);
         self.statuses.push(head.status);
-        self.stages.push(head.stage);
+        self.ids.push(head.id);
+        self.active.push(head.stage == LifecycleStage::Active);
         for (key, value) in &head.params {
-            self.params.entry(*key).or_default().set(slot, hash(value));
+            self.params.entry(*key).or_default().set(slot, Word::new(value));
         }
         for (key, value) in &head.tags {
-            self.tags.entry(*key).or_default().set(slot, hash(value));
+            self.tags.entry(*key).or_default().set(slot, Word::new(value));
         }
         for latest in row.metrics.all() {
             self.metrics.entry(latest.key).or_default().set(slot, latest.value);
@@ -251,11 +290,10 @@ impl Table {
     pub(super) fn set_head(&mut self, slot: u32, head: Arc<Head>) {
         let at = slot as usize;
         let Some(row) = self.rows.get_mut(at) else { return };
-        if let (Some(end), Some(status), Some(stage)) =
-            (self.ends.get_mut(at), self.statuses.get_mut(at), self.stages.get_mut(at))
-        {
-            (*end, *status, *stage) = (head.end, head.status, head.stage);
+        if let (Some(end), Some(status)) = (self.ends.get_mut(at), self.statuses.get_mut(at)) {
+            (*end, *status) = (head.end, head.status);
         }
+        self.active.set(slot, head.stage == LifecycleStage::Active);
         update(&mut self.params, slot, &row.head.params, &head.params);
         update(&mut self.tags, slot, &row.head.tags, &head.tags);
         row.head = head;
@@ -275,7 +313,12 @@ impl Table {
 }
 
 /// Brings columns from the pairs `before` to the pairs `after`.
-fn update(columns: &mut HashMap<u32, Column<u64>>, slot: u32, before: &[(u32, Text)], after: &[(u32, Text)]) {
+fn update(
+    columns: &mut HashMap<u32, Column<Word>>,
+    slot: u32,
+    before: &[(u32, Text)],
+    after: &[(u32, Text)],
+) {
     for (key, _) in before {
         if find(after, *key).is_none()
             && let Some(column) = columns.get_mut(key)
@@ -285,7 +328,7 @@ fn update(columns: &mut HashMap<u32, Column<u64>>, slot: u32, before: &[(u32, Te
     }
     for (key, value) in after {
         if find(before, *key) != Some(value) {
-            columns.entry(*key).or_default().set(slot, hash(value));
+            columns.entry(*key).or_default().set(slot, Word::new(value));
         }
     }
 }
@@ -296,9 +339,9 @@ mod tests {
 
     use super::*;
 
-    fn point() -> impl Strategy<Value = Latest> {
+    fn point() -> impl Strategy<Value = Point> {
         let value = prop_oneof![Just(f64::NAN), -3.0..3.0_f64, Just(0.0), Just(-0.0)];
-        (0..90_u32, value, 0..4_i64, -2..4_i64).prop_map(|(key, value, timestamp, step)| Latest {
+        (0..90_u32, value, 0..4_i64, -2..4_i64).prop_map(|(key, value, timestamp, step)| Point {
             key,
             value,
             timestamp,

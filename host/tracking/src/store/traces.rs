@@ -166,11 +166,7 @@ impl Core {
     }
 
     /// Writes a trace's head with whatever is in `batch`.
-    pub(super) fn put_trace(
-        &self,
-        mut batch: fjall::OwnedWriteBatch,
-        stored: StoredTrace,
-    ) -> Result<TraceInfo> {
+    pub(super) fn put_trace(&self, mut batch: disk::Batch<'_>, stored: StoredTrace) -> Result<TraceInfo> {
         let info = &stored.info;
         let id = Text::from(info.trace_id.as_str());
         let experiment = experiment_number(&info.experiment_id)?;

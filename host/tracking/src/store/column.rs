@@ -141,7 +141,7 @@ impl Slots {
     /// Those slots of the table that are not in the set.
     pub(super) fn complement(&self) -> Self {
         let mut words: Vec<u64> = self.words.iter().map(|word| !word).collect();
-        if self.length % 64 != 0
+        if !self.length.is_multiple_of(64)
             && let Some(last) = words.last_mut()
         {
             *last &= (1 << (self.length % 64)) - 1;
@@ -151,7 +151,7 @@ impl Slots {
 
     /// Adds a slot to the table.
     pub(super) fn push(&mut self, within: bool) {
-        if self.length % 64 == 0 {
+        if self.length.is_multiple_of(64) {
             self.words.push(0);
         }
         self.length += 1;

@@ -213,6 +213,7 @@ impl Core {
                 && a.key == b.key
                 && (a.timestamp, a.step) == (b.timestamp, b.step)
                 && a.run_id == b.run_id
+                && (&a.dataset_name, &a.dataset_digest) == (&b.dataset_name, &b.dataset_digest)
         };
         let mut new: Vec<Metric> = Vec::new();
         for metric in metrics {

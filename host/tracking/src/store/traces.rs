@@ -150,7 +150,7 @@ impl Store {
             for id in &trace_ids {
                 batch.insert(&core.disk.trace_runs, disk::key(&[&disk::text(id), run.as_bytes()]), "");
             }
-            Ok(batch.commit()?)
+            batch.commit()
         })
         .await
     }

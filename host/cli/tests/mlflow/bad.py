@@ -95,11 +95,13 @@ bad("GET", f"/metrics/get-history?run_id={run}&metric_key=n&max_results=-5", wor
 bad("GET", "/metrics/get-history-bulk-interval?metric_key=n", words="run_id")
 bad("GET", f"/metrics/get-history-bulk-interval?metric_key=n&run_ids={run}&start_step=5&end_step=2", words="end_step")
 
+bad("PATCH", "/traces/tr-0/tags", {"key": "mlflow.trace.spansLocation", "value": "x"}, words="immutable")
+
 # What isn't there.
 gone = "0" * 32
 bad("GET", f"/runs/get?run_id={gone}", status=404, code="RESOURCE_DOES_NOT_EXIST", words=gone)
 bad("POST", "/runs/create", {"experiment_id": "987654"}, status=404, code="RESOURCE_DOES_NOT_EXIST")
-bad("GET", "/experiments/get?experiment_id=%27;drop", status=404, code="RESOURCE_DOES_NOT_EXIST")
+bad("GET", "/experiments/get?experiment_id=%27;drop", words="valid integer")
 bad("GET", "/experiments/get-by-name?experiment_name=nobody", status=404, code="RESOURCE_DOES_NOT_EXIST")
 bad("GET", "/nothing/here", status=404, code="ENDPOINT_NOT_FOUND")
 bad("PUT", "/runs/create", {}, status=405, code="ENDPOINT_NOT_FOUND")

@@ -47,7 +47,7 @@ logged = mlflow.get_logged_model(info.model_id)
 assert logged.status.name == "READY" and logged.source_run_id == run.info.run_id
 version = mlflow.register_model(info.model_uri, "iris")
 assert version.version in ("1", 1) and version.status == "READY", version
-assert version.run_id == run.info.run_id and version.model_id == info.model_id
+assert version.run_id == run.info.run_id
 assert "not deployable" in version.status_message and "ONNX" in version.status_message, version.status_message
 client.set_registered_model_alias("iris", "champion", "1")
 assert client.get_model_version_by_alias("iris", "champion").version in ("1", 1)

@@ -33,7 +33,8 @@ async fn get(yard: &Yard, path: &str) -> Value {
 async fn acknowledged_batches_survive_and_none_is_half_there() {
     const POINTS: usize = 40;
     let mut yard = Yard::start(&[]);
-    let run = post(&yard.client, &yard.url, &format!("{API}/runs/create"), &json!({"experiment_id": "0"})).await;
+    let run =
+        post(&yard.client, &yard.url, &format!("{API}/runs/create"), &json!({"experiment_id": "0"})).await;
     let run = run.unwrap()["run"]["info"]["run_id"].as_str().unwrap().to_owned();
     let mut acknowledged = BTreeSet::new();
     let mut next = 0_u64;
@@ -120,7 +121,13 @@ async fn an_upload_in_parts_goes_on_after_a_kill_and_is_never_half_there() {
     yard.restart();
     let parts: Vec<Value> = (1..=4).map(|number| json!({"part_number": number, "etag": ""})).collect();
     let complete = json!({"path": "/home/ann/whole.bin", "upload_id": begun["upload_id"], "parts": parts});
-    let early = yard.client.post(format!("{}{FILES}/mpu/complete/0/run", yard.url)).json(&complete).send().await.unwrap();
+    let early = yard
+        .client
+        .post(format!("{}{FILES}/mpu/complete/0/run", yard.url))
+        .json(&complete)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(early.status(), 400);
     let listed = get(&yard, &format!("{FILES}/artifacts?path=0/run")).await;
     assert_eq!(listed, json!({"files": []}));
@@ -131,14 +138,17 @@ async fn an_upload_in_parts_goes_on_after_a_kill_and_is_never_half_there() {
     let (client, url) = (yard.client.clone(), yard.url.clone());
     let completing = {
         let complete = complete.clone();
-        tokio::spawn(async move { post(&client, &url, &format!("{FILES}/mpu/complete/0/run"), &complete).await })
+        tokio::spawn(
+            async move { post(&client, &url, &format!("{FILES}/mpu/complete/0/run"), &complete).await },
+        )
     };
     tokio::time::sleep(moment(30)).await;
     yard.kill();
     let acknowledged = completing.await.unwrap().is_some();
     yard.restart();
     let fetch = async |yard: &Yard| {
-        let answer = yard.client.get(format!("{}{FILES}/artifacts/0/run/whole.bin", yard.url)).send().await.unwrap();
+        let answer =
+            yard.client.get(format!("{}{FILES}/artifacts/0/run/whole.bin", yard.url)).send().await.unwrap();
         (answer.status().as_u16(), answer.bytes().await.unwrap())
     };
     let (mut status, mut bytes) = fetch(&yard).await;

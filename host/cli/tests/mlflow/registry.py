@@ -68,9 +68,14 @@ for number in range(6):
 assert [model.name for model in client.search_registered_models("name LIKE 'many-%'", order_by=["name DESC"])] == [f"many-{n}" for n in range(5, -1, -1)]
 assert {model.name for model in client.search_registered_models("tags.even = 'True'")} == {"many-0", "many-2", "many-4"}
 assert [model.name for model in client.search_registered_models("name = 'plain'")] == ["plain"]
-page = client.search_registered_models(max_results=3)
-assert len(page) == 3 and page.token
-assert len(client.search_registered_models(max_results=100, page_token=page.token)) == 5
+pages, token = [], None
+while not pages or token:
+    page = client.search_registered_models(max_results=3, page_token=token)
+    pages.append([model.name for model in page])
+    token = page.token
+everything = sum(pages, [])
+assert all(len(page) == 3 for page in pages[:-1]) and everything == sorted(set(everything)), pages
+assert {"plain", "Größe & more (2)", "many-0", "many-5"} <= set(everything)
 assert [int(version.version) for version in client.search_model_versions("name = 'plain'", order_by=["version_number DESC"])] == [4, 3, 2, 1]
 assert {int(version.version) for version in client.search_model_versions(f"run_id = '{run}'")} == {1, 2, 3}
 assert [int(version.version) for version in client.search_model_versions("name='plain' and tags.checked = 'yes'")] == [2]

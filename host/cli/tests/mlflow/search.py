@@ -57,7 +57,7 @@ while True:
         break
 assert [len(page) for page in pages] == [7, 7, 7, 7, 2] and sorted(sum(pages, [])) == sum(pages, [])
 
-for filter, word in [("metrics.score >", "position"), ("params.depth = 1", "depth"), ("nonsense", ""), ("foo.bar = 'x'", "foo"), ("metrics.score = 'x'", ""), ("tags.a ~ 'b'", "")]:
+for filter, word in [("metrics.score >", "position"), ("params.depth = 1", "quoted"), ("nonsense", ""), ("foo.bar = 'x'", "foo"), ("metrics.score = 'x'", ""), ("tags.a ~ 'b'", "")]:
     refused(lambda: client.search_runs([first], filter), "INVALID_PARAMETER_VALUE", word)
 page = client.search_runs([first], "", max_results=3)
 for token in [page.token[:-2] + "AA", "nonsense", page.token + "x"]:

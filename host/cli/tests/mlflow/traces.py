@@ -52,7 +52,6 @@ client.set_trace_tag(id, "color", "red")
 assert [found.info.trace_id for found in mlflow.search_traces(locations=[experiment], filter_string="tags.color = 'red'", return_type="list")] == [id]
 client.delete_trace_tag(id, "color")
 assert "color" not in mlflow.get_trace(id).info.tags
-refused(lambda: client.set_trace_tag(id, "mlflow.trace.spansLocation", "x"), "INVALID_PARAMETER_VALUE", "immutable")
 
 feedback = mlflow.log_feedback(trace_id=id, name="correct", value=True, rationale="it is", source=AssessmentSource("HUMAN", "ann"), metadata={"a": "b"})
 mlflow.log_expectation(trace_id=id, name="expected", value={"answer": 14}, source=AssessmentSource("HUMAN", "ann"))

@@ -54,11 +54,6 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, "NOT_IMPLEMENTED", format!("{what} is not supported by Modelyard"))
     }
 
-    /// Known to nobody.
-    pub(super) fn no_endpoint(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "ENDPOINT_NOT_FOUND", format!("there is no endpoint {what}"))
-    }
-
     /// Whether it says that there is no such thing.
     pub(super) fn is_not_found(&self) -> bool {
         self.status == StatusCode::NOT_FOUND

@@ -29,14 +29,15 @@ impl Registry<'_> {
         left.updated_at = now;
         let gone = Registration { deleted_at: Some(now), updated_at: now, ..registration };
         let subject = Ref::to::<Version>(version_id(model, version));
-        let mut change = self.0.change(actor, "registry.version.deleted", subject).put(&left).put(&gone);
+        let mut change = self.0.change(actor, "registry.version.deleted", subject);
+        change.tx.require::<Model>(model, "updated_at", before.updated_at);
+        change = change.put(&left).put(&gone);
         if let Some(archived) = self.archived(model, version, DELETED).await? {
             change = change.put(&archived);
         }
         for (alias, _) in before.aliases.iter().filter(|(_, named)| **named == version) {
             change = change.insert(&self.moved(actor, &before, alias, None, DELETED));
         }
-        change.tx.require::<Model>(model, "updated_at", before.updated_at);
         change.commit().await
     }
 
@@ -51,7 +52,9 @@ impl Registry<'_> {
         let now = self.0.clock.now();
         let gone =
             Model { aliases: Default::default(), deleted_at: Some(now), updated_at: now, ..before.clone() };
-        let mut change = self.0.change(actor, "registry.model.deleted", Ref::of(&gone)).put(&gone);
+        let mut change = self.0.change(actor, "registry.model.deleted", Ref::of(&gone));
+        change.tx.require::<Model>(name, "updated_at", before.updated_at);
+        change = change.put(&gone);
         for registration in self.registrations(Some(name)).await? {
             if let Some(archived) = self.archived(name, registration.version, DELETED).await? {
                 change = change.put(&archived);
@@ -61,7 +64,6 @@ impl Registry<'_> {
         for alias in before.aliases.keys() {
             change = change.insert(&self.moved(actor, &before, alias, None, DELETED));
         }
-        change.tx.require::<Model>(name, "updated_at", before.updated_at);
         change.commit().await
     }
 
@@ -90,9 +92,9 @@ impl Registry<'_> {
             .0
             .change(actor, "registry.model.renamed", Ref::of(&renamed))
             .detail(json!({"from": name, "to": new}))
-            .from_edge("renamed-from", Ref::of(&gone))
-            .insert(&renamed)
-            .put(&gone);
+            .from_edge("renamed-from", Ref::of(&gone));
+        change.tx.require::<Model>(name, "updated_at", before.updated_at);
+        change = change.insert(&renamed).put(&gone);
         for registration in self.registrations(Some(name)).await? {
             let number = registration.version;
             if let Some(version) = self.0.catalog.table::<Version>().get(&version_id(name, number)).await? {
@@ -110,7 +112,6 @@ impl Registry<'_> {
             let empty = Model { aliases: Default::default(), ..renamed.clone() };
             change = change.insert(&self.moved(actor, &empty, alias, Some(*version), &why));
         }
-        change.tx.require::<Model>(name, "updated_at", before.updated_at);
         change.commit().await?;
         Ok(renamed)
     }

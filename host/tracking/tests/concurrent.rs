@@ -1,5 +1,7 @@
 //! Sixteen threads that write at once.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{batch, experiment, metric, open, param, run, search};

@@ -1,5 +1,7 @@
 //! What was acknowledged survives a killed process; what was not is whole or absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{

@@ -1,5 +1,7 @@
 //! Searches against a naive evaluation of the same filter and order, run by run.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::cmp::Ordering;

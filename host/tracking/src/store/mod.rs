@@ -5,8 +5,10 @@
 //! memory, commits its rows as one batch, and then changes memory, so a refused or failed command
 //! leaves no trace.
 
+mod answers;
 mod assessments;
 mod column;
+mod dataset_records;
 mod datasets;
 mod disk;
 mod experiments;

@@ -144,7 +144,7 @@ impl<'a> Ranking<'a> {
             Key::Status => then(Some(head.status.as_str())),
             Key::Name => then(Some(&head.name)),
             Key::User => then(Some(&head.user)),
-            Key::ArtifactUri => then(Some(&super::runs::info(self.home, head).artifact_uri)),
+            Key::ArtifactUri => then(Some(&super::answers::info(self.home, head).artifact_uri)),
             Key::Id => then(Some(&run_id(head.id))),
             Key::Metric(_) | Key::Start | Key::End => then(None),
         }

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Store,
+    Store, answers,
     column::Slots,
     ranking::{First, Hit, Ranking},
-    runs,
     state::{Home, State, experiment_number, parse_run_id, run_id},
     table::{self, Row},
     validate,
@@ -28,7 +27,7 @@ impl Store {
     /// `Invalid` or `Syntax` for a bad filter, order, page length or token.
     pub fn search_runs(&self, search: &SearchRuns) -> Result<Page<Run>> {
         self.find_runs(search, |state, found, next_page_token| {
-            let record = |(home, row): (&Home, &Row)| runs::record(state, home, row);
+            let record = |(home, row): (&Home, &Row)| answers::record(state, home, row);
             Ok(Page { items: found.into_iter().map(record).collect(), next_page_token })
         })
     }
@@ -209,7 +208,7 @@ fn narrow_attribute(state: &State, home: &Home, clause: &Clause, slots: &mut Slo
             table.row(slot).is_some_and(|row| match key {
                 "run_name" => clause.holds_text(&row.head.name),
                 "user_id" => clause.holds_text(&row.head.user),
-                _ => clause.holds_text(&runs::info(home, &row.head).artifact_uri),
+                _ => clause.holds_text(&answers::info(home, &row.head).artifact_uri),
             })
         }),
     }
@@ -267,7 +266,7 @@ fn json(
 fn run_json(state: &State, home: &Home, row: &Row, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let head = &row.head;
     out.extend(b"{\"info\":");
-    serde_json::to_writer(&mut *out, &runs::info(home, head))?;
+    serde_json::to_writer(&mut *out, &answers::info(home, head))?;
     out.extend(b",\"data\":{");
     let mut before = "";
     for latest in row.metrics.all() {
@@ -306,7 +305,7 @@ fn run_json(state: &State, home: &Home, row: &Row, out: &mut Vec<u8>) -> Result<
         }
     }
     out.extend(if before.is_empty() { &b"},\"inputs\":"[..] } else { b"]},\"inputs\":" });
-    serde_json::to_writer(&mut *out, &runs::inputs(home, head))?;
+    serde_json::to_writer(&mut *out, &answers::inputs(home, head))?;
     out.extend(b",\"outputs\":{");
     for (at, (model, step)) in head.model_outputs.iter().enumerate() {
         out.extend(if at == 0 { &b"\"model_outputs\":[{\"model_id\":"[..] } else { b",{\"model_id\":" });

@@ -143,8 +143,8 @@ async fn plugins_parameters_and_features_are_compared_in_one_sweep() {
         .map(|name| {
             let mut trainer = same.clone();
             trainer["name"] = json!(name);
-            // One leaf, however many rounds: nothing is learnt, but it takes longer.
-            trainer["parameters"] = json!({"min_data_in_leaf": 100_000});
+            // One leaf, however many rounds: nothing is learnt, but it takes longer where rows are drawn anew.
+            trainer["parameters"] = json!({"min_data_in_leaf": 100_000, "bagging_fraction": 0.9});
             trainer["search"] = json!({"rounds": [if name == "slow" { 10_000 } else { 1 }]});
             trainer
         })
@@ -171,7 +171,8 @@ async fn a_model_based_sweep_repeats_with_its_seed_and_stops_what_falls_behind()
     let places = |trials: &[Trial]| trials.iter().map(|trial| trial.place.clone()).collect::<Vec<_>>();
     assert_eq!(trials.len(), 18);
     assert_eq!(places(&trials), places(&repeated));
-    assert_eq!((sweep.best_value, &sweep.notes), (again.best_value, &vec![]));
+    assert_eq!(sweep.best_value, again.best_value);
+    assert!(sweep.notes.is_empty(), "{:?}", sweep.notes);
     let different: BTreeSet<String> = trials.iter().map(|trial| format!("{:?}", trial.place)).collect();
     assert_eq!(different.len(), 18, "nothing is tried twice");
 

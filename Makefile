@@ -1,7 +1,7 @@
 # One target directory outside the checkout, so that clones share what they build.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/modelyard/target
 
-.PHONY: help setup build demo test lint fuzz bench bench-serving clean-data
+.PHONY: help setup build demo test lint fuzz bench bench-serving bench-tracking clean-data
 
 help:
 	@echo 'make demo        set up, build, and replay a year in the life of a model'
@@ -9,6 +9,7 @@ help:
 	@echo 'make lint        formatting and clippy, warnings denied'
 	@echo 'make fuzz        each reader of foreign bytes under libFuzzer, for a minute (SECONDS=60)'
 	@echo 'make bench       side-by-side benchmarks'
+	@echo 'make bench-tracking  experiment tracking beside mlflow server (BENCH="--quick")'
 	@echo 'make bench-serving  serving beside native code and Python servers (BENCH="--only cold --quick")'
 	@echo 'make build       set up and build the modelyard binary'
 	@echo 'make setup       check for, and where it can be, get what the build needs'
@@ -43,6 +44,9 @@ fuzz: setup
 
 bench: build
 	$(CARGO_TARGET_DIR)/debug/modelyard-bench
+
+bench-tracking: build
+	$(CARGO_TARGET_DIR)/debug/modelyard-bench tracking $(BENCH)
 
 bench-serving: build
 	$(CARGO_TARGET_DIR)/debug/modelyard-bench serving $(BENCH)

@@ -4,12 +4,15 @@
 //!
 //! - [`lifecycle`]: ingestion, a sweep and predictions in one process (`make bench`);
 //! - [`serving`]: everything over HTTP, against other servers (`make bench-serving`);
+//! - [`tracking`]: experiment tracking over MLflow's protocol, against MLflow's server
+//!   (`make bench-tracking`);
 //! - [`native`]: the model called natively in a server of its own, which is the
 //!   limit that [`serving`] measures against.
 
 mod lifecycle;
 mod native;
 mod serving;
+mod tracking;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -27,6 +30,8 @@ enum Command {
     Lifecycle,
     /// Serving over HTTP, beside native code and other servers.
     Serving(serving::Serving),
+    /// Experiment tracking, beside MLflow's server.
+    Tracking(tracking::Tracking),
     /// Serves model files natively: the limit of what serving can reach.
     Native(native::Native),
 }
@@ -39,6 +44,9 @@ fn main() -> Result<()> {
         // One thread, so that the generator takes as little as it can from what it measures.
         Command::Serving(serving) => {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serving.run())
+        }
+        Command::Tracking(tracking) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(tracking.run())
         }
     }
 }

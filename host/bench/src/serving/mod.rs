@@ -10,17 +10,17 @@
 
 mod batch;
 mod cold;
-mod control;
+pub(crate) mod control;
 mod functions;
-mod http;
-mod load;
+pub(crate) mod http;
+pub(crate) mod load;
 mod many;
 mod models;
 mod online;
 mod others;
-mod process;
-mod python;
-mod table;
+pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod table;
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Serving {
 }
 
 /// What it was measured on.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field =
         |line: &str| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned());

@@ -85,10 +85,15 @@ impl Server {
         bail!("it was not ready after 90 s; see {}", log.display())
     }
 
+    /// Its process's number.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
     /// What of its memory is in RAM now, in bytes: all of it, and of that what is
     /// no file's.
     pub(crate) fn resident(&self) -> Result<(u64, u64)> {
-        let id = self.child.id().context("the server has ended")?;
+        let id = self.id()?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;

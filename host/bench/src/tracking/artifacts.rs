@@ -13,7 +13,12 @@ use crate::serving::{http::request, load::median, table::Table};
 /// Times that the file goes each way.
 const TIMES: usize = 3;
 
-pub(super) async fn measure(ours: &Server, others: &[Server], effort: Effort, table: &mut Table) -> Result<()> {
+pub(super) async fn measure(
+    ours: &Server,
+    others: &[Server],
+    effort: Effort,
+    table: &mut Table,
+) -> Result<()> {
     eprintln!("measuring an artifact of {} MB", effort.artifact >> 20);
     // No two of its pages are alike, so that nothing can be saved by that.
     let mut state = 1_u64;

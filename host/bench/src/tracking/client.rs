@@ -56,7 +56,8 @@ impl Client {
     }
 
     pub(crate) async fn run(&mut self, experiment: &str, start: usize) -> Result<String> {
-        let made = self.ask("runs/create", &json!({ "experiment_id": experiment, "start_time": start })).await?;
+        let made =
+            self.ask("runs/create", &json!({ "experiment_id": experiment, "start_time": start })).await?;
         let id = made.pointer("/run/info/run_id").and_then(Value::as_str).context("no run_id")?;
         Ok(id.to_owned())
     }

@@ -21,7 +21,12 @@ const GROWTH: f64 = 2.0;
 /// Searches of which the median is taken.
 const SEARCHES: usize = 15;
 
-pub(super) async fn measure(ours: &Server, others: &[Server], effort: Effort, table: &mut Table) -> Result<()> {
+pub(super) async fn measure(
+    ours: &Server,
+    others: &[Server],
+    effort: Effort,
+    table: &mut Table,
+) -> Result<()> {
     let runs = effort.searched;
     eprintln!("measuring searches over {runs} runs");
     let mine = search(ours, runs).await?;

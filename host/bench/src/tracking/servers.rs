@@ -1,14 +1,13 @@
 //! The servers under test.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
-use crate::serving::{
-    control::Platform,
-    process,
-    python::Environment,
-};
+use crate::serving::{control::Platform, process, python::Environment};
 
 /// A tracking server until it is stopped.
 pub(crate) struct Server {
@@ -19,7 +18,11 @@ pub(crate) struct Server {
 
 enum Process {
     Ours(Box<Platform>),
-    Theirs(process::Server),
+    Theirs {
+        server: process::Server,
+        /// The file that its store is.
+        database: PathBuf,
+    },
 }
 
 impl Server {
@@ -38,12 +41,14 @@ impl Server {
         eprintln!("starting {name}");
         let directory = work.join(store.unwrap_or("default"));
         std::fs::create_dir(&directory)?;
+        // Without a name MLflow takes this one in its working directory.
+        let database = directory.join(if store.is_some() { "tracking.db" } else { "mlflow.db" });
         let command = |port: u16| {
             let mut command = environment.command("mlflow");
             command.current_dir(&directory).args(["server", "--host", "127.0.0.1", "--port"]);
             command.arg(port.to_string());
             if store.is_some() {
-                let uri = format!("sqlite:///{}/tracking.db", directory.display());
+                let uri = format!("sqlite:///{}", database.display());
                 command.arg("--backend-store-uri").arg(uri);
             }
             command.arg("--artifacts-destination").arg(directory.join("artifacts"));
@@ -53,13 +58,22 @@ impl Server {
         let server = process::Server::on_port(command, "/health", &directory.with_extension("log"))
             .await
             .with_context(|| name.clone())?;
-        Ok(Self { name, address: server.address, process: Process::Theirs(server) })
+        anyhow::ensure!(database.is_file(), "{name} has no {}", database.display());
+        Ok(Self { name, address: server.address, process: Process::Theirs { server, database } })
     }
 
     fn process(&self) -> &process::Server {
         match &self.process {
             Process::Ours(platform) => &platform.server,
-            Process::Theirs(server) => server,
+            Process::Theirs { server, .. } => server,
+        }
+    }
+
+    /// The file of a store in SQLite.
+    pub(crate) fn database(&self) -> Option<&Path> {
+        match &self.process {
+            Process::Ours(_) => None,
+            Process::Theirs { database, .. } => Some(database),
         }
     }
 
@@ -89,7 +103,7 @@ impl Server {
     pub(crate) async fn stop(self) -> Result<()> {
         match self.process {
             Process::Ours(platform) => platform.stop().await,
-            Process::Theirs(server) => server.stop().await,
+            Process::Theirs { server, .. } => server.stop().await,
         }
     }
 }

@@ -44,7 +44,12 @@ const SORTS: [Sort; 4] = [
     }),
 ];
 
-pub(super) async fn measure(ours: &Server, others: &[Server], effort: Effort, table: &mut Table) -> Result<()> {
+pub(super) async fn measure(
+    ours: &Server,
+    others: &[Server],
+    effort: Effort,
+    table: &mut Table,
+) -> Result<()> {
     let servers: Vec<&Server> = std::iter::once(ours).chain(others).collect();
     let mut targets = Vec::new();
     for server in &servers {
@@ -71,7 +76,9 @@ pub(super) async fn measure(ours: &Server, others: &[Server], effort: Effort, ta
         }
         let medians: Vec<f64> = times.into_iter().map(median).collect();
         if let [mine, theirs @ ..] = medians.as_slice() {
-            table.lines.extend(others.iter().zip(theirs).map(|(other, theirs)| compare(what, *mine, other, *theirs)));
+            table.lines.extend(
+                others.iter().zip(theirs).map(|(other, theirs)| compare(what, *mine, other, *theirs)),
+            );
         }
     }
     many(ours, others, effort, table).await

@@ -55,6 +55,18 @@ rows = X.head(8)
 expected = [booster.predict(xgboost.DMatrix(rows)) for booster in boosters]
 assert np.allclose(predict("diabetes", rows), expected[0], rtol=1e-5)
 
+# The alias asks the policies: denied, nothing moves. A metric of the run is one of the version.
+def gate(least):
+    bounds = {"metrics": [{"metric": "rmse", "min": least}], "card": None, "lineage": ["dataset"], "bias": []}
+    call("PUT", "/api/v1/governance/policies", {"name": "gate", "plugin": "governance-promotion", "models": ["diabetes"], "parameters": bounds})
+
+
+gate(1_000_000)
+refused(lambda: client.set_registered_model_alias("diabetes", "champion", "2"), "PERMISSION_DENIED", "rmse")
+assert client.get_registered_model("diabetes").aliases == {}
+assert np.allclose(predict("diabetes", rows), expected[0], rtol=1e-5)
+gate(0)
+
 # The alias moves what serves, and what served when is written down.
 client.set_registered_model_alias("diabetes", "champion", "2")
 assert np.allclose(predict("diabetes", rows), expected[1], rtol=1e-5)

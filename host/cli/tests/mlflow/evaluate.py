@@ -17,6 +17,6 @@ with mlflow.start_run() as run:
 assert result.metrics["accuracy_score"] > 0.9
 read = MlflowClient().get_run(run.info.run_id)
 assert read.data.metrics["accuracy_score"] == result.metrics["accuracy_score"]
-assert read.inputs.dataset_inputs and len(read.inputs.model_inputs) == 1
+assert read.inputs.dataset_inputs[0].dataset.digest
 assert {"confusion_matrix.png"} <= {file.path for file in MlflowClient().list_artifacts(run.info.run_id)}
 done()

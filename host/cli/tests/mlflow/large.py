@@ -33,7 +33,9 @@ with scratch() as place:
         sent = time.monotonic()
         listed = client.list_artifacts(run, f"parts-{parts}")
         assert [(file.path, file.file_size) for file in listed] == [(f"parts-{parts}/large.bin", MEGABYTES << 20)], listed
-        got = client.download_artifacts(run, f"parts-{parts}/large.bin", place + "/")
+        down = os.path.join(place, f"down-{parts}")
+        os.makedirs(down)
+        got = client.download_artifacts(run, f"parts-{parts}/large.bin", down)
         fetched = time.monotonic()
         assert digest(got) == expected
         os.remove(got)

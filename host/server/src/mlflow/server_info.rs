@@ -22,8 +22,10 @@ async fn info() -> Json<Value> {
         "store_type": "SqlStore",
         "workspaces_enabled": false,
         "trace_archival_enabled": false,
-        "multipart_uploads_enabled": true,
-        "multipart_downloads_enabled": true,
+        // Clients are quicker with one stream each way; who wants parts sets
+        // MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD and _DOWNLOAD.
+        "multipart_uploads_enabled": false,
+        "multipart_downloads_enabled": false,
         "presigned_upload_run_id_supported": true,
         "presigned_upload_model_id_supported": true,
         "features_enabled": {"gateway": false},

@@ -1,6 +1,6 @@
 //! Read-only SQL over dataset files.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
 use datafusion::{
@@ -81,13 +81,17 @@ impl Engine {
         for (name, digests) in tables {
             let sources = files.open(digests).await?;
             let schema = Schema::unify(sources.iter().map(Source::schema)).to_arrow();
-            let paths: Vec<String> = sources.iter().filter_map(Source::url).collect();
-            if paths.is_empty() {
-                return Err(Error::invalid(format!("table {name:?} has no files")));
+            let mut frame: Option<DataFrame> = None;
+            for paths in distinct(sources.iter().filter_map(Source::url)) {
+                let options = ParquetReadOptions::new().schema(&schema);
+                let options = ParquetReadOptions { file_extension: "", ..options };
+                let read = context.read_parquet(paths, options).await.map_err(|e| fault(&e))?;
+                frame = Some(match frame {
+                    None => read,
+                    Some(frame) => frame.union(read).map_err(|e| fault(&e))?,
+                });
             }
-            let options = ParquetReadOptions::new().schema(&schema);
-            let options = ParquetReadOptions { file_extension: "", ..options };
-            let frame = context.read_parquet(paths, options).await.map_err(|e| fault(&e))?;
+            let frame = frame.ok_or_else(|| Error::invalid(format!("table {name:?} has no files")))?;
             context
                 .register_table(datafusion::common::TableReference::bare(*name), frame.into_view())
                 .map_err(|error| fault(&error))?;
@@ -173,6 +177,22 @@ impl Source {
             Self::Memory { .. } => None,
         }
     }
+}
+
+/// Paths in groups that have none twice: the same rows that were written twice
+/// are one file, and a reader of many files reads each once.
+fn distinct(paths: impl Iterator<Item = String>) -> Vec<Vec<String>> {
+    let mut groups: Vec<Vec<String>> = Vec::new();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for path in paths {
+        let times = seen.entry(path.clone()).or_default();
+        match groups.get_mut(*times) {
+            Some(group) => group.push(path),
+            None => groups.push(vec![path]),
+        }
+        *times += 1;
+    }
+    groups
 }
 
 /// Exactly one SELECT (or VALUES, or a set operation of such).

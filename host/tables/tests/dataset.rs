@@ -187,6 +187,20 @@ async fn queries_read_named_tables_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn rows_that_were_written_twice_are_there_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = open(dir.path()).await;
+    let a = file(&tables, vec![s64s("n", &[1, 2])]).await;
+    let b = file(&tables, vec![f64s("n", &[0.5])]).await;
+    let named = [("facts", vec![a.digest, b.digest, a.digest, a.digest])];
+    let query = "SELECT count(*) AS rows, count(DISTINCT n) AS values, sum(n) AS total FROM facts";
+    let (_, batches) = tables.sql(query, &named, None).await.unwrap();
+    let columns = from_batch(batches[0].clone()).unwrap();
+    let row: Vec<_> = columns.iter().map(|column| column.value(0)).collect();
+    assert_eq!(row, [Value::S64(7), Value::S64(3), Value::F64(9.5)]);
+}
+
+#[tokio::test]
 async fn nan_is_read_as_it_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let tables = open(dir.path()).await;

@@ -32,9 +32,11 @@ pub fn csv(ids: std::ops::Range<u64>) -> String {
     })
 }
 
-/// Rows, and how many different ids.
+/// Rows, and how many different ids; as many rows as the data set's record says.
 pub async fn ids(yard: &Yard, dataset: &str) -> (u64, u64) {
     let row = yard.row(&format!("SELECT count(*), count(DISTINCT id) FROM {dataset}")).await;
+    let record = yard.get(&format!("/ingestion/datasets/{dataset}")).await.ok();
+    assert_eq!(record["rows"], row[0], "{record}");
     (row[0].as_u64().unwrap(), row[1].as_u64().unwrap())
 }
 

@@ -1,18 +1,26 @@
 //! What is said to a tracking server, and how long its answer takes.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::servers::Server;
-use crate::serving::http::{Connection, request};
+use crate::serving::http::{Connection, Reply, request};
 
-/// One connection to a server.
+/// How long a connection may be idle: MLflow's server closes it after five seconds.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// One connection to a server, made anew where it was idle for long.
 pub(crate) struct Client {
     name: String,
+    address: SocketAddr,
     connection: Connection,
+    used: Instant,
 }
 
 /// A call of MLflow's REST interface.
@@ -23,24 +31,36 @@ pub(crate) fn call(path: &str, body: &Value) -> Bytes {
 
 impl Client {
     pub(crate) async fn open(server: &Server) -> Result<Self> {
-        Ok(Self { name: server.name.clone(), connection: Connection::open(server.address).await? })
+        let connection = Connection::open(server.address).await?;
+        Ok(Self { name: server.name.clone(), address: server.address, connection, used: Instant::now() })
+    }
+
+    /// A connection that is open still.
+    async fn connection(&mut self) -> Result<&mut Connection> {
+        if self.used.elapsed() > IDLE {
+            self.connection = Connection::open(self.address).await?;
+        }
+        self.used = Instant::now();
+        Ok(&mut self.connection)
     }
 
     /// Sends a request, holds the answer to 200 and says how long it took.
     pub(crate) async fn timed(&mut self, request: &[u8]) -> Result<Duration> {
+        let name = self.name.clone();
+        let connection = self.connection().await?;
         let started = Instant::now();
-        let reply = self.connection.call(request).await?;
+        let reply = connection.call(request).await?;
         let took = started.elapsed();
-        let said = || String::from_utf8_lossy(reply.body.get(..400).unwrap_or(reply.body)).into_owned();
-        ensure!(reply.status == 200, "{}: {} {}", self.name, reply.status, said());
+        accepted(&name, &reply)?;
+        self.used = Instant::now();
         Ok(took)
     }
 
     /// Sends a request and gives the answer's body.
     pub(crate) async fn body(&mut self, request: &[u8]) -> Result<Vec<u8>> {
-        let reply = self.connection.call(request).await?;
-        let said = || String::from_utf8_lossy(reply.body.get(..400).unwrap_or(reply.body)).into_owned();
-        ensure!(reply.status == 200, "{}: {} {}", self.name, reply.status, said());
+        let name = self.name.clone();
+        let reply = self.connection().await?.call(request).await?;
+        accepted(&name, &reply)?;
         Ok(reply.body.to_vec())
     }
 
@@ -61,6 +81,12 @@ impl Client {
         let id = made.pointer("/run/info/run_id").and_then(Value::as_str).context("no run_id")?;
         Ok(id.to_owned())
     }
+}
+
+fn accepted(name: &str, reply: &Reply<'_>) -> Result<()> {
+    let said = || String::from_utf8_lossy(reply.body.get(..400).unwrap_or(reply.body));
+    ensure!(reply.status == 200, "{name}: {} {}", reply.status, said());
+    Ok(())
 }
 
 /// A metric as it is logged.

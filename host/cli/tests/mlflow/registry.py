@@ -82,8 +82,8 @@ assert [int(version.version) for version in client.search_model_versions("name='
 refused(lambda: client.search_registered_models("nonsense = 'x'"), "INVALID_PARAMETER_VALUE")
 refused(lambda: client.search_model_versions("name ="), "INVALID_PARAMETER_VALUE")
 
-renamed = client.rename_registered_model("plain", "renamed")
-assert renamed.name == "renamed" and renamed.aliases == {"best": "3"} or client.get_registered_model("renamed").aliases == {"best": "3"}
+client.rename_registered_model("plain", "renamed")
+assert client.get_registered_model("renamed").aliases == {"best": "3"}
 assert client.get_model_version("renamed", "2").tags == {"checked": "yes"}
 refused(lambda: client.get_registered_model("plain"), "RESOURCE_DOES_NOT_EXIST")
 refused(lambda: client.rename_registered_model("renamed", "many-1"), "RESOURCE_ALREADY_EXISTS")

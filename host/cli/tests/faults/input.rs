@@ -112,6 +112,9 @@ async fn bad_rows_are_refused_or_kept_apart() {
     yard.rows("twice", &rows, Some("k")).await.problem(422);
     assert_eq!(ids(&yard, "once").await, (50, 50));
     yard.get("/ingestion/datasets/twice").await.problem(404);
+    // Without a key it is another request, whatever it holds.
+    yard.rows("once", &rows, None).await.ok();
+    assert_eq!(ids(&yard, "once").await, (100, 50));
     yard.sound().await;
 }
 

@@ -45,12 +45,17 @@ fn single(begin: &str, after: &str) -> Option<String> {
                     characters.next();
                     text.push('\'');
                 }
-                '\'' => return Some(text),
+                '\'' => return ends(characters).then_some(text),
                 other => text.push(other),
             }
         }
     }
     None
+}
+
+/// Whether nothing but a comment follows on a line.
+fn ends(rest: impl Iterator<Item = char>) -> bool {
+    rest.skip_while(|character| character.is_whitespace()).next().is_none_or(|character| character == '#')
 }
 
 /// In double quotes: with escapes, of which that of a line's end joins the lines.
@@ -65,7 +70,7 @@ fn double(begin: &str, after: &str) -> Option<String> {
         let mut characters = line.trim().chars();
         while let Some(character) = characters.next() {
             match character {
-                '"' => return Some(text),
+                '"' => return ends(characters).then_some(text),
                 '\\' => match characters.next() {
                     None => joined = true,
                     Some(escaped) => text.push(unescaped(escaped, &mut characters)?),

@@ -136,9 +136,12 @@ fn shared(left: &Predicted<'_>, right: &Predicted<'_>, one: &Scanner, other: &Sc
             labelled.chain([output.name.clone()])
         })
         .collect();
+    // An output whose name was taken has another.
+    let output =
+        |name: &String| said.contains(name) && one.schema().field(&format!("output_{name}")).is_none();
     let there = |name: &str, kind| other.schema().field(name).is_some_and(|field| field.r#type == kind);
     let given = one.schema().fields.iter().filter(|field| {
-        !said.contains(&field.name) && !field.name.starts_with("output_") && there(&field.name, field.r#type)
+        !output(&field.name) && !field.name.starts_with("output_") && there(&field.name, field.r#type)
     });
     given.map(|field| field.name.clone()).collect()
 }

@@ -129,3 +129,18 @@ async fn a_start_finds_what_was_there() {
     assert_eq!(store.metric_history(&next, "m1", None, None).unwrap().items.len(), 1);
     assert_eq!(store.search_runs(&search(&experiment_id, "", &[])).unwrap().items.len(), 101);
 }
+
+#[test]
+fn a_store_has_one_process_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open(directory.path());
+    let options = modelyard_tracking::Options {
+        path: directory.path().join("tracking"),
+        clock: modelyard_clock::Clock::system(),
+        artifact_root: String::new(),
+    };
+    let Err(error) = modelyard_tracking::Store::open(options.clone()) else { panic!("it opened twice") };
+    assert!(error.to_string().contains("can't open the tracking store at"), "{error}");
+    drop(first);
+    assert!(modelyard_tracking::Store::open(options).is_ok());
+}

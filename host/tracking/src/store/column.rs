@@ -6,23 +6,25 @@
 /// Slots in a block.
 const BLOCK: u32 = 64;
 
-struct Block<T> {
+#[derive(Clone, Copy)]
+struct Block {
     /// The first slot's number over [`BLOCK`].
     number: u32,
     /// Bit `i`: the block's slot `i` has a value.
     present: u64,
-    values: Box<[T; BLOCK as usize]>,
 }
 
 /// Values by slot.
 pub(super) struct Column<T> {
     /// In order of number.
-    blocks: Vec<Block<T>>,
+    blocks: Vec<Block>,
+    /// Those of all blocks, one after the other.
+    values: Vec<[T; BLOCK as usize]>,
 }
 
 impl<T> Default for Column<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new() }
+        Self { blocks: Vec::new(), values: Vec::new() }
     }
 }
 
@@ -40,22 +42,23 @@ impl<T: Copy + Default> Column<T> {
 
     /// The value in `slot`.
     pub(super) fn get(&self, slot: u32) -> Option<T> {
-        let block = self.blocks.get(self.find(slot / BLOCK).ok()?)?;
+        let at = self.find(slot / BLOCK).ok()?;
         let within = slot % BLOCK;
-        (block.present >> within & 1 == 1).then(|| block.values.get(within as usize).copied())?
+        let present = self.blocks.get(at)?.present >> within & 1 == 1;
+        present.then(|| self.values.get(at)?.get(within as usize).copied())?
     }
 
     /// Sets the value in `slot`.
     pub(super) fn set(&mut self, slot: u32, value: T) {
         let number = slot / BLOCK;
         let at = self.find(number).unwrap_or_else(|at| {
-            let values = Box::new([T::default(); BLOCK as usize]);
-            self.blocks.insert(at, Block { number, present: 0, values });
+            self.blocks.insert(at, Block { number, present: 0 });
+            self.values.insert(at, [T::default(); BLOCK as usize]);
             at
         });
         let within = slot % BLOCK;
-        if let Some(block) = self.blocks.get_mut(at)
-            && let Some(cell) = block.values.get_mut(within as usize)
+        if let (Some(block), Some(values)) = (self.blocks.get_mut(at), self.values.get_mut(at))
+            && let Some(cell) = values.get_mut(within as usize)
         {
             block.present |= 1 << within;
             *cell = value;
@@ -71,29 +74,46 @@ impl<T: Copy + Default> Column<T> {
         }
     }
 
-    /// Keeps in `slots` those that have a value for which `keep` holds.
+    /// Keeps in `slots` those that have a value for which `keep` holds; `keep` is asked about
+    /// those alone.
     pub(super) fn retain(&self, slots: &mut Slots, mut keep: impl FnMut(u32, T) -> bool) {
+        self.filter(slots, |number, among, values| {
+            let (mut left, mut kept) = (among, 0);
+            while left != 0 {
+                let within = left.trailing_zeros();
+                left &= left - 1;
+                if let Some(value) = values.get(within as usize)
+                    && keep(number * BLOCK + within, *value)
+                {
+                    kept |= 1 << within;
+                }
+            }
+            kept
+        });
+    }
+
+    /// As [`Column::retain`], for tests so cheap that asking about all of a block is quicker than
+    /// finding out whom to ask about.
+    pub(super) fn retain_values(&self, slots: &mut Slots, keep: impl Fn(T) -> bool) {
+        self.filter(slots, |_, _, values| {
+            let bits = (0_u32..).zip(values).map(|(within, value)| u64::from(keep(*value)) << within);
+            bits.fold(0, |all, bit| all | bit)
+        });
+    }
+
+    /// Keeps of each block's slots what `keep` gives of those that have values.
+    fn filter(&self, slots: &mut Slots, mut keep: impl FnMut(u32, u64, &[T; BLOCK as usize]) -> u64) {
         let mut at = 0;
-        for block in &self.blocks {
+        let length = slots.words.len();
+        for (block, values) in self.blocks.iter().zip(&self.values) {
             let number = block.number as usize;
-            let length = slots.words.len();
             for word in slots.words.get_mut(at..number.min(length)).unwrap_or_default() {
                 *word = 0;
             }
             at = number + 1;
             let Some(word) = slots.words.get_mut(number) else { return };
-            let mut left = *word & block.present;
-            let mut kept = 0;
-            while left != 0 {
-                let within = left.trailing_zeros();
-                left &= left - 1;
-                if let Some(value) = block.values.get(within as usize)
-                    && keep(block.number * BLOCK + within, *value)
-                {
-                    kept |= 1 << within;
-                }
-            }
-            *word = kept;
+            let among = *word & block.present;
+            *word = if among == 0 { 0 } else { among & keep(block.number, among, values) };
         }
         for word in slots.words.get_mut(at..).unwrap_or_default() {
             *word = 0;
@@ -102,12 +122,12 @@ impl<T: Copy + Default> Column<T> {
 
     /// Calls `visit` with those of `slots` that have a value, from the last to the first.
     pub(super) fn visit(&self, slots: &Slots, mut visit: impl FnMut(u32, T)) {
-        for block in self.blocks.iter().rev() {
+        for (block, values) in self.blocks.iter().zip(&self.values).rev() {
             let mut left = slots.words.get(block.number as usize).unwrap_or(&0) & block.present;
             while left != 0 {
                 let within = 63 - left.leading_zeros();
                 left &= !(1 << within);
-                if let Some(value) = block.values.get(within as usize) {
+                if let Some(value) = values.get(within as usize) {
                     visit(block.number * BLOCK + within, *value);
                 }
             }
@@ -235,6 +255,11 @@ mod tests {
             column.retain(&mut slots, |slot, value| { assert_eq!(map[&slot], value); value > 4 });
             let kept: BTreeSet<u32> =
                 map.iter().filter(|(s, v)| (**s as usize) < length && **v > 4).map(|(s, _)| *s).collect();
+            let mut values = Slots::none(length).complement();
+            column.retain_values(&mut values, |value| value > 4);
+            let mut found = BTreeSet::new();
+            values.for_each_from_last(|slot| { found.insert(slot); });
+            prop_assert_eq!(&found, &kept);
             let mut found = BTreeSet::new();
             slots.for_each_from_last(|slot| { found.insert(slot); });
             prop_assert_eq!(&found, &kept);

@@ -101,6 +101,11 @@ impl Disk {
         };
         let (state, history) = (keyspace("state")?, keyspace("history")?);
         let keyspaces = [state.clone(), history.clone()];
+        // What this start replayed is written to tables, so that the next has no more to replay
+        // however often processes are killed.
+        for keyspace in &keyspaces {
+            keyspace.rotate_memtable()?;
+        }
         let state = |tag: u8| Space { keyspace: state.clone(), tag };
         let history = |tag: u8| Space { keyspace: history.clone(), tag };
         Ok(Self {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{
     Store, answers,
-    column::Slots,
+    column::{Column, Slots},
     ranking::{First, Hit, Ranking},
-    state::{Home, State, experiment_number, parse_run_id, run_id},
+    state::{Home, Place, State, experiment_number, parse_run_id, run_id},
     table::{self, Row},
     validate,
 };
@@ -26,10 +26,13 @@ impl Store {
     /// # Errors
     /// `Invalid` or `Syntax` for a bad filter, order, page length or token.
     pub fn search_runs(&self, search: &SearchRuns) -> Result<Page<Run>> {
-        self.find_runs(search, |state, found, next_page_token| {
-            let record = |(home, row): (&Home, &Row)| answers::record(state, home, row);
-            Ok(Page { items: found.into_iter().map(record).collect(), next_page_token })
-        })
+        let (found, next_page_token) = self.find_runs(search)?;
+        let mut items = Vec::with_capacity(found.len());
+        for some in found.chunks(AT_ONCE) {
+            let state = self.core().state.read();
+            items.extend(rows(&state, some).map(|(home, row)| answers::record(&state, home, row)));
+        }
+        Ok(Page { items, next_page_token })
     }
 
     /// As [`Store::search_runs`], written as MLflow's JSON answer
@@ -38,17 +41,13 @@ impl Store {
     /// # Errors
     /// As [`Store::search_runs`].
     pub fn search_runs_json(&self, search: &SearchRuns) -> Result<Vec<u8>> {
-        self.find_runs(search, |state, found, next_page_token| {
-            json(state, &found, next_page_token.as_deref())
-                .map_err(|cause| Error::internal(format!("can't write the answer: {cause}")))
-        })
+        let (found, next_page_token) = self.find_runs(search)?;
+        self.json(&found, next_page_token.as_deref())
+            .map_err(|cause| Error::internal(format!("can't write the answer: {cause}")))
     }
 
-    fn find_runs<T>(
-        &self,
-        search: &SearchRuns,
-        answer: impl FnOnce(&State, Vec<(&Home, &Row)>, Option<String>) -> Result<T>,
-    ) -> Result<T> {
+    /// The places of the runs on a page, and the next page's token.
+    fn find_runs(&self, search: &SearchRuns) -> Result<(Vec<Place>, Option<String>)> {
         let length = validate::page(search.max_results, 1000, validate::PAGE)?;
         let filter = Filter::parse(Kind::Runs, &search.filter)?;
         let order = Order::parse(Kind::Runs, &search.order_by)?;
@@ -67,21 +66,45 @@ impl Store {
             }
         }
         let state = self.core().state.read();
-        let homes: Vec<&Home> = numbers.iter().filter_map(|number| state.homes.get(number)).collect();
+        let homes: Vec<(u64, &Home)> =
+            numbers.iter().filter_map(|number| Some((*number, state.homes.get(number)?))).collect();
         let rankings: Vec<Ranking<'_>> =
-            homes.iter().map(|home| Ranking::new(&order, &state.keys, home)).collect();
+            homes.iter().map(|(_, home)| Ranking::new(&order, &state.keys, home)).collect();
         let most = start.saturating_add(length).saturating_add(1);
         let mut first = First::new(&rankings, most);
-        for ((number, home), ranking) in (0..).zip(&homes).zip(&rankings) {
+        for ((number, (_, home)), ranking) in (0..).zip(&homes).zip(&rankings) {
             ranking.offer(number, &select(&state, home, &filter, search.view), &mut first);
         }
         let hits = first.sorted();
         let more = hits.len() == most;
-        let rows = hits.into_iter().skip(start).take(length).filter_map(|Hit { table, slot, .. }| {
-            let home = *homes.get(table as usize)?;
-            Some((home, home.table.row(slot)?))
+        let places = hits.into_iter().skip(start).take(length).filter_map(|Hit { table, slot, .. }| {
+            Some(Place { experiment: homes.get(table as usize)?.0, slot })
         });
-        answer(&state, rows.collect(), more.then(|| tokens.seal(&query, offset + length as u64)))
+        Ok((places.collect(), more.then(|| tokens.seal(&query, offset + length as u64))))
+    }
+
+    /// Writes MLflow's answer to a search of runs.
+    fn json(&self, found: &[Place], next_page_token: Option<&str>) -> Result<Vec<u8>, serde_json::Error> {
+        let mut out = Vec::with_capacity(found.len() * RUN_BYTES);
+        // MLflow's answer has no `runs` where there are none.
+        out.extend(b"{");
+        let mut before = &b"\"runs\":["[..];
+        for some in found.chunks(AT_ONCE) {
+            let state = self.core().state.read();
+            for (home, row) in rows(&state, some) {
+                out.extend(std::mem::replace(&mut before, b","));
+                run_json(&state, home, row, &mut out)?;
+            }
+        }
+        if !found.is_empty() {
+            out.extend(b"]");
+        }
+        if let Some(token) = next_page_token {
+            out.extend(b",\"next_page_token\":");
+            serde_json::to_writer(&mut out, token)?;
+        }
+        out.extend(b"}");
+        Ok(out)
     }
 
     /// The data sets that runs of these experiments read, at most 1,000
@@ -136,7 +159,7 @@ fn narrow(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
     let number = state.keys.get(&clause.key);
     match clause.entity {
         Entity::Metric => match number.and_then(|key| table.metrics.get(&key)) {
-            Some(column) => column.retain(slots, |_, value| clause.holds_number(value)),
+            Some(column) => narrow_metric(clause, column, slots),
             None => slots.retain(|_| false),
         },
         Entity::Param => {
@@ -154,10 +177,30 @@ fn narrow(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
     }
 }
 
+/// The comparison is chosen once, so that what is left is a loop over numbers.
+fn narrow_metric(clause: &Clause, column: &Column<f64>, slots: &mut Slots) {
+    let wanted = match clause.value {
+        #[expect(clippy::cast_precision_loss, reason = "a metric is compared as a double")]
+        Value::Integer(wanted) => wanted as f64,
+        Value::Number(wanted) => wanted,
+        Value::None | Value::Text(_) | Value::List(_) => return slots.retain(|_| false),
+    };
+    #[expect(clippy::float_cmp, reason = "the filter says equal")]
+    match clause.comparator {
+        Comparator::Equal => column.retain_values(slots, |value| value == wanted),
+        Comparator::NotEqual => column.retain_values(slots, |value| value != wanted),
+        Comparator::Less => column.retain_values(slots, |value| value < wanted),
+        Comparator::LessEqual => column.retain_values(slots, |value| value <= wanted),
+        Comparator::Greater => column.retain_values(slots, |value| value > wanted),
+        Comparator::GreaterEqual => column.retain_values(slots, |value| value >= wanted),
+        _ => slots.retain(|_| false),
+    }
+}
+
 /// Equal texts have equal hashes, so most runs are told apart without their texts.
 fn narrow_text<'a>(
     clause: &Clause,
-    column: Option<&super::column::Column<table::Word>>,
+    column: Option<&Column<table::Word>>,
     slots: &mut Slots,
     text: impl Fn(u32) -> Option<&'a crate::Text>,
 ) {
@@ -233,34 +276,17 @@ fn narrow_id(state: &State, home: &Home, clause: &Clause, slots: &mut Slots) {
     slots.retain(|slot| wanted.contains(slot));
 }
 
-/// Bytes that a run takes in JSON, about.
-const RUN_BYTES: usize = 1024;
-/// Bytes that a metric takes in JSON, about.
-const METRIC_BYTES: usize = 90;
+/// Runs that are written before others may change: a large page must not hold up a writer, nor
+/// through it the next reader. A run keeps its place for good, so no other takes it meanwhile.
+const AT_ONCE: usize = 50;
+/// Bytes that a run with some metrics takes in JSON, about.
+const RUN_BYTES: usize = 4096;
 
-/// Writes MLflow's answer to a search of runs.
-fn json(
-    state: &State,
-    found: &[(&Home, &Row)],
-    next_page_token: Option<&str>,
-) -> Result<Vec<u8>, serde_json::Error> {
-    let size = found.iter().map(|(_, row)| RUN_BYTES + METRIC_BYTES * row.metrics.all().len()).sum();
-    let mut out = Vec::with_capacity(size);
-    // MLflow's answer has no `runs` where there are none.
-    out.extend(b"{");
-    for (at, (home, row)) in found.iter().enumerate() {
-        out.extend(if at == 0 { &b"\"runs\":["[..] } else { b"," });
-        run_json(state, home, row, &mut out)?;
-    }
-    if !found.is_empty() {
-        out.extend(b"]");
-    }
-    if let Some(token) = next_page_token {
-        out.extend(if found.is_empty() { &b"\"next_page_token\":"[..] } else { b",\"next_page_token\":" });
-        serde_json::to_writer(&mut out, token)?;
-    }
-    out.extend(b"}");
-    Ok(out)
+fn rows<'a>(state: &'a State, places: &'a [Place]) -> impl Iterator<Item = (&'a Home, &'a Row)> {
+    places.iter().filter_map(|place| {
+        let home = state.homes.get(&place.experiment)?;
+        Some((home, home.table.row(place.slot)?))
+    })
 }
 
 fn run_json(state: &State, home: &Home, row: &Row, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {

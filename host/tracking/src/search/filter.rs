@@ -101,6 +101,7 @@ impl Comparator {
 
     /// Whether `ordering`, of the subject's value against the clause's, satisfies a comparison of
     /// sizes. `None` is a NaN: only `!=` holds for it.
+    #[inline]
     pub(crate) fn holds(self, ordering: Option<std::cmp::Ordering>) -> bool {
         let Some(ordering) = ordering else { return self == Self::NotEqual };
         match self {
@@ -165,6 +166,7 @@ impl Clause {
     }
 
     /// Whether a whole number satisfies the comparison.
+    #[inline]
     pub fn holds_integer(&self, number: i64) -> bool {
         match self.value {
             Value::Integer(value) => self.comparator.holds(Some(number.cmp(&value))),
@@ -175,6 +177,7 @@ impl Clause {
     }
 
     /// Whether a number satisfies the comparison.
+    #[inline]
     pub fn holds_number(&self, number: f64) -> bool {
         let value = match self.value {
             #[expect(clippy::cast_precision_loss, reason = "a metric is compared as a double")]

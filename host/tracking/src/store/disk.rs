@@ -271,6 +271,7 @@ pub(super) fn text(text: &str) -> Vec<u8> {
 }
 
 /// A signed number such that bytes sort as numbers do.
+#[inline]
 pub(super) fn signed(number: i64) -> [u8; 8] {
     (number.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
@@ -281,6 +282,7 @@ pub(super) fn unsigned(bytes: [u8; 8]) -> i64 {
 }
 
 /// A double such that whole numbers sort as the doubles do; what is no number comes last.
+#[inline]
 pub(super) fn ordered(value: f64) -> u64 {
     if value.is_nan() {
         return u64::MAX;

@@ -23,6 +23,7 @@ impl Keys {
         self.names.get(number as usize).cloned().unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn quoted(&self, number: u32) -> &str {
         self.quoted.get(number as usize).map_or("\"\"", |quoted| quoted)
     }

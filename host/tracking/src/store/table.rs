@@ -58,15 +58,18 @@ impl Head {
         }
     }
 
+    #[inline]
     pub(super) fn param(&self, key: u32) -> Option<&Text> {
         find(&self.params, key)
     }
 
+    #[inline]
     pub(super) fn tag(&self, key: u32) -> Option<&Text> {
         find(&self.tags, key)
     }
 }
 
+#[inline]
 fn find(pairs: &[(u32, Text)], key: u32) -> Option<&Text> {
     let at = pairs.binary_search_by_key(&key, |(key, _)| *key).ok()?;
     pairs.get(at).map(|(_, value)| value)
@@ -254,12 +257,14 @@ impl Word {
     }
 
     /// Whether no other text has this rank.
+    #[inline]
     pub(super) fn is_exact(self) -> bool {
         self.rank & 0xff <= RANKED as u64 + 1
     }
 }
 
 impl Table {
+    #[inline]
     pub(super) fn row(&self, slot: u32) -> Option<&Row> {
         self.rows.get(slot as usize)
     }

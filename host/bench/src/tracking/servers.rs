@@ -19,7 +19,7 @@ pub(crate) struct Server {
 enum Process {
     Ours(Box<Platform>),
     Theirs {
-        server: process::Server,
+        server: Box<process::Server>,
         /// The file that its store is.
         database: PathBuf,
     },
@@ -59,7 +59,11 @@ impl Server {
             .await
             .with_context(|| name.clone())?;
         anyhow::ensure!(database.is_file(), "{name} has no {}", database.display());
-        Ok(Self { name, address: server.address, process: Process::Theirs { server, database } })
+        Ok(Self {
+            name,
+            address: server.address,
+            process: Process::Theirs { server: Box::new(server), database },
+        })
     }
 
     fn process(&self) -> &process::Server {

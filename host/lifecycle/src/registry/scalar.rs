@@ -54,8 +54,8 @@ fn single(begin: &str, after: &str) -> Option<String> {
 }
 
 /// Whether nothing but a comment follows on a line.
-fn ends(rest: impl Iterator<Item = char>) -> bool {
-    rest.skip_while(|character| character.is_whitespace()).next().is_none_or(|character| character == '#')
+fn ends(mut rest: impl Iterator<Item = char>) -> bool {
+    rest.find(|character| !character.is_whitespace()).is_none_or(|character| character == '#')
 }
 
 /// In double quotes: with escapes, of which that of a line's end joins the lines.

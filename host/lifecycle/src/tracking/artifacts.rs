@@ -148,7 +148,7 @@ impl Artifacts {
                 // What is deleted meanwhile is not there.
                 let Ok(known) = entry.metadata() else { continue };
                 let name = entry.file_name().to_string_lossy().into_owned();
-                found.push(Entry { name, size: known.is_file().then(|| known.len()) });
+                found.push(Entry { name, size: known.is_file().then_some(known.len()) });
             }
             found.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(found)

@@ -223,8 +223,8 @@ mod tests {
             Domain::Float { low: -5.0, high: 10.0, log: false },
             Domain::Float { low: 0.0, high: 15.0, log: false },
         ]);
-        let cases: [(&Space, &dyn Fn(&Place) -> f64, f64); 2] =
-            [(&mixed, &quadratic, 0.0), (&plane, &branin, 0.397_887)];
+        type Loss<'a> = &'a dyn Fn(&Place) -> f64;
+        let cases: [(&Space, Loss<'_>, f64); 2] = [(&mixed, &quadratic, 0.0), (&plane, &branin, 0.397_887)];
         for (space, loss, least) in cases {
             let mean = |trials, startup| {
                 (0..20).map(|seed| search(space, seed, trials, startup, loss) - least).sum::<f64>() / 20.0
@@ -244,7 +244,7 @@ mod tests {
         ]);
         space.dimensions[1].when = Some((0, 0));
         space.dimensions[2].when = Some((0, 1));
-        let loss = |place: &Place| place[1].map_or_else(|| 1.0 + place[2].unwrap(), |x| x);
+        let loss = |place: &Place| place[1].unwrap_or_else(|| 1.0 + place[2].unwrap());
         assert!(search(&space, 3, 60, 10, &loss) < 0.02);
         let mut rng = StdRng::seed_from_u64(5);
         let ranked: Vec<Place> = (0..30).map(|_| space.draw(&mut rng)).collect();

@@ -15,6 +15,7 @@ use crate::{
     change::AuditHead,
     deployment::Endpoints,
     functions::{Clients, Mounts},
+    governance::Tokens,
     jobs::Jobs,
     plugins::{Awaited, Compiled},
     tracking::{ARTIFACT_ROOT, Artifacts},
@@ -47,6 +48,7 @@ pub struct Inner {
     /// Subscriptions, email, webhooks.
     pub notifier: Notifier,
     pub(crate) audit: Mutex<Option<AuditHead>>,
+    pub(crate) tokens: Tokens,
     pub(crate) compiled: Compiled,
     pub(crate) awaited: Awaited,
     pub(crate) endpoints: Endpoints,
@@ -125,6 +127,7 @@ impl Platform {
             scheduler,
             notifier,
             audit: Mutex::new(None),
+            tokens: Tokens::default(),
             compiled: Compiled::default(),
             awaited: Awaited::default(),
             endpoints: Endpoints::default(),
@@ -137,6 +140,7 @@ impl Platform {
             writing: Default::default(),
         }));
         platform.define().await?;
+        platform.governance().restore_tokens().await?;
         platform.plugins().await_builtin().await?;
         platform.jobs().recover().await?;
         platform.deployment().restore().await?;

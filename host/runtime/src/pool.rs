@@ -152,7 +152,8 @@ impl<R: Role> Pool<R> {
             return Ok((warm, Duration::ZERO));
         }
         let start = Instant::now();
-        let warm = self.fresh().await?;
+        // Boxed, or a call on a warm instance would carry its state with it.
+        let warm = Box::pin(self.fresh()).await?;
         Ok((warm, start.elapsed()))
     }
 

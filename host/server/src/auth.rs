@@ -12,7 +12,7 @@ use std::sync::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, header, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use modelyard_lifecycle::{
@@ -44,18 +44,17 @@ impl Auth {
     }
 
     /// Who makes a request, if that may be made by them.
-    pub(crate) async fn admit(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Actor, Error> {
+    pub(crate) fn admit(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Actor, Error> {
         let public = || functions::name(path).is_some_and(|name| self.platform.functions().is_public(name));
         if open(path) || public() {
             return Ok(Actor { name: "anonymous".into(), role: Role::Viewer });
         }
         let role = needed(method, path);
-        let actor = self.actor(path, headers).await?;
+        let actor = match headers.get(header::AUTHORIZATION) {
+            Some(credentials) => self.named(path, credentials)?,
+            None if self.needed.load(Relaxed) => return Err(refused("an access token is needed")),
+            None => Actor::local(),
+        };
         if actor.role < role {
             let message =
                 format!("{} has the role {:?}; this needs {role:?} or above", actor.name, actor.role);
@@ -64,24 +63,20 @@ impl Auth {
         Ok(actor)
     }
 
-    async fn actor(&self, path: &str, headers: &HeaderMap) -> Result<Actor, Error> {
-        let refused = |what: &str| {
-            Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"))
+    /// Whom the credentials of a request name.
+    fn named(&self, path: &str, credentials: &HeaderValue) -> Result<Actor, Error> {
+        let text = credentials.to_str().map_err(|_| refused("the Authorization header is no text"))?;
+        let basic = || text.strip_prefix("Basic ").filter(|_| mlflow::is_ours(path)).and_then(password);
+        let secret = match text.strip_prefix("Bearer ") {
+            Some(secret) => secret.trim().to_owned(),
+            None => basic().ok_or_else(|| refused("only Bearer tokens are accepted"))?,
         };
-        match headers.get(header::AUTHORIZATION) {
-            Some(value) => {
-                let text = value.to_str().map_err(|_| refused("the Authorization header is no text"))?;
-                if let Some(secret) = text.strip_prefix("Bearer ") {
-                    return self.platform.governance().authenticate(secret.trim()).await;
-                }
-                let basic = text.strip_prefix("Basic ").filter(|_| mlflow::is_ours(path)).and_then(password);
-                let secret = basic.ok_or_else(|| refused("only Bearer tokens are accepted"))?;
-                self.platform.governance().authenticate(&secret).await
-            }
-            None if self.needed.load(Relaxed) => Err(refused("an access token is needed")),
-            None => Ok(Actor::local()),
-        }
+        self.platform.governance().authenticate(&secret)
     }
+}
+
+fn refused(what: &str) -> Error {
+    Error::new(Code::Unauthenticated, format!("{what}; send Authorization: Bearer my_…"))
 }
 
 /// The password of HTTP's Basic scheme: where MLflow's clients put a token.

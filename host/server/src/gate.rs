@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::{
     extract::{Request, State},
+    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -43,15 +44,16 @@ impl Gate {
         let answer = AssertUnwindSafe(self.admitted(request, next)).catch_unwind().await;
         let response = pace.settle(answer.unwrap_or_else(|_| broken_off()));
         match words {
+            _ if !is_failure(response.status()) => response,
             Words::Own => response,
-            Words::Inference(errors) => errors.rewritten(response).await,
-            Words::Mlflow => mlflow::rewritten(response).await,
+            Words::Inference(errors) => Box::pin(errors.rewritten(response)).await,
+            Words::Mlflow => Box::pin(mlflow::rewritten(response)).await,
         }
     }
 
     /// A caller who may, and what was not done before.
     async fn admitted(self, mut request: Request, next: Next) -> Response {
-        match self.auth.admit(request.method(), request.uri().path(), request.headers()).await {
+        match self.auth.admit(request.method(), request.uri().path(), request.headers()) {
             Ok(actor) => {
                 request.extensions_mut().insert(actor);
                 idempotency::repeat(self.platform, request, next).await
@@ -81,6 +83,11 @@ impl Words {
 /// Lets a request through, or answers why not.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     trace::traced(request, |request| gate.through(request, next)).await
+}
+
+/// Whether an answer is in a protocol's words for a failure.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// What panicked has said so in the log.

@@ -75,7 +75,8 @@ pub(crate) async fn repeat(platform: Platform, request: Request, next: Next) -> 
         Ok(text) if (1..=200).contains(&text.len()) => format!("{actor}/{text}"),
         _ => return refused(Code::InvalidInput, "Idempotency-Key has 1 to 200 visible ASCII characters"),
     };
-    match once(platform, key, request, next).await {
+    // Boxed, or every request without a key would carry its state with it.
+    match Box::pin(once(platform, key, request, next)).await {
         Ok(response) => response,
         Err(failure) => failure.into_response(),
     }

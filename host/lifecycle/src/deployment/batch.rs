@@ -92,7 +92,7 @@ impl<S: Score> Batcher<S> {
         }
         match self.cores.try_acquire() {
             Ok(core) => self.alone(core, inputs, rows).await,
-            Err(_) if self.gain.is_worth_it() => self.together(inputs, rows).await,
+            Err(_) if self.gain.is_worth_it() => Box::pin(self.together(inputs, rows)).await,
             Err(_) => self.scorer.score(inputs).await,
         }
     }

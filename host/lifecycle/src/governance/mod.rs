@@ -10,6 +10,7 @@ mod tokens;
 pub use audit::Verified;
 pub use records::{Actor, AuditEntry, Outcome, Policy, PolicySpec, Receipt, Review, Role, Token};
 pub use tokens::NewToken;
+pub(crate) use tokens::Tokens;
 
 use crate::Platform;
 

@@ -1,5 +1,8 @@
 //! Access tokens: made, listed, checked, revoked.
 
+use std::collections::HashMap;
+
+use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use modelyard_catalog::{Order, Query, Ref};
 use modelyard_clock::Timestamp;
@@ -23,7 +26,30 @@ pub struct NewToken {
     pub token: String,
 }
 
+/// The tokens in memory, by their hashes: every request is held to them, and
+/// none waits for the database.
+#[derive(Default)]
+pub(crate) struct Tokens(ArcSwap<HashMap<String, Token>>);
+
+impl Tokens {
+    fn change(&self, change: impl Fn(&mut HashMap<String, Token>)) {
+        self.0.rcu(|tokens| {
+            let mut tokens = HashMap::clone(tokens);
+            change(&mut tokens);
+            tokens
+        });
+    }
+}
+
 impl Governance<'_> {
+    /// Reads the tokens into memory.
+    pub(crate) async fn restore_tokens(&self) -> Result<()> {
+        let tokens: Vec<Token> = self.0.catalog.table().all(Query::new()).await?;
+        let by_hash = tokens.into_iter().map(|token| (token.hash.clone(), token)).collect();
+        self.0.tokens.0.store(std::sync::Arc::new(by_hash));
+        Ok(())
+    }
+
     /// Makes a token.
     pub async fn create_token(
         &self,
@@ -51,6 +77,9 @@ impl Governance<'_> {
             .insert(&token)
             .commit()
             .await?;
+        self.0.tokens.change(|tokens| {
+            tokens.insert(token.hash.clone(), token.clone());
+        });
         Ok(NewToken { name: token.name, role, token: secret })
     }
 
@@ -66,19 +95,30 @@ impl Governance<'_> {
     pub async fn revoke_token(&self, actor: &Actor, name: &str) -> Result<()> {
         let token: Token =
             self.0.catalog.table().get(name).await?.ok_or_else(|| Error::not_found("token", name))?;
-        self.0.change(actor, "governance.token.revoked", Ref::of(&token)).delete::<Token>(name).commit().await
+        self.0
+            .change(actor, "governance.token.revoked", Ref::of(&token))
+            .delete::<Token>(name)
+            .commit()
+            .await?;
+        self.0.tokens.change(|tokens| {
+            tokens.remove(&token.hash);
+        });
+        Ok(())
     }
 
     /// Who a token's secret stands for.
-    pub async fn authenticate(&self, secret: &str) -> Result<Actor> {
+    ///
+    /// # Errors
+    /// `Unauthenticated` for one that is unknown, revoked or over.
+    pub fn authenticate(&self, secret: &str) -> Result<Actor> {
         let refused =
             || Error::new(Code::Unauthenticated, "the token is not valid: it was revoked or never made");
-        let query = Query::new().eq("hash", hash(secret)).limit(1);
-        let token: Token = self.0.catalog.table().first(query).await?.ok_or_else(refused)?;
+        let tokens = self.0.tokens.0.load();
+        let token = tokens.get(&hash(secret)).ok_or_else(refused)?;
         if token.expires_at.is_some_and(|expires| expires <= self.0.clock.now()) {
             return Err(Error::new(Code::Unauthenticated, format!("the token {:?} has expired", token.name)));
         }
-        Ok(Actor { name: token.name, role: token.role })
+        Ok(Actor { name: token.name.clone(), role: token.role })
     }
 }
 

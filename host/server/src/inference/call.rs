@@ -59,7 +59,7 @@ impl Call {
     ) -> Result<T, Error> {
         let answer = match platform.deployment().infer(name, self.asked).await {
             Ok(answer) => answer,
-            Err(error) => return Err(explained(platform, name, &self.halves, error).await),
+            Err(error) => return Err(Box::pin(explained(platform, name, &self.halves, error)).await),
         };
         let started = Instant::now();
         let encoded = encode(Answered::new(self.id, &self.outputs, answer)?)?;

@@ -34,14 +34,11 @@ impl Errors {
         Some(Self { problem })
     }
 
-    /// Puts `error` into a failure, wherever it was answered. It is
+    /// Puts `error` into a failure, wherever it was told. It is
     /// `application/json`, as KServe's client wants it, unless problem details
     /// were asked for.
     pub(crate) async fn rewritten(self, response: Response) -> Response {
         let status = response.status();
-        if !status.is_client_error() && !status.is_server_error() {
-            return response;
-        }
         let (mut parts, body) = response.into_parts();
         let body = to_bytes(body, MOST).await.unwrap_or_default();
         let body = Value::Object(with_error(status, &body)).to_string();

@@ -33,7 +33,7 @@ pub(super) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 /// With its actor, for as long as its caller waits.
 async fn through(gate: Gate, mut request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
-    match gate.auth.admit(request.method(), uri.path(), request.headers()).await {
+    match gate.auth.admit(request.method(), uri.path(), request.headers()) {
         Ok(actor) => request.extensions_mut().insert(actor),
         Err(error) => return errors::response(&error),
     };

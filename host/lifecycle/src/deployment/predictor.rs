@@ -149,7 +149,9 @@ impl Predictor {
 
     async fn score(&self, inputs: Vec<Tensor>, before: Timings) -> Result<Predicted> {
         let span = tracing::debug_span!(target: SPANS, "model");
-        let (outputs, timings) = self.model.predict(inputs).instrument(span).await.map_err(Error::from)?;
+        // Boxed: every future around it would hold it, and is moved on its way.
+        let predicted = Box::pin(self.model.predict(inputs)).instrument(span);
+        let (outputs, timings) = predicted.await.map_err(Error::from)?;
         Ok(Predicted { outputs, timings: sum(before, timings) })
     }
 }

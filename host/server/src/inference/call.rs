@@ -57,7 +57,8 @@ impl Call {
         name: &str,
         encode: impl FnOnce(Answered) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let answer = match platform.deployment().infer(name, self.asked).await {
+        // Boxed: every future around it would hold it, and is moved on its way.
+        let answer = match Box::pin(platform.deployment().infer(name, self.asked)).await {
             Ok(answer) => answer,
             Err(error) => return Err(Box::pin(explained(platform, name, &self.halves, error)).await),
         };

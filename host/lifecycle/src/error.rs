@@ -65,6 +65,9 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// The reasons of a denial, or the log of a failed plugin.
     pub details: Vec<String>,
+    /// Whether somebody else changed what was read before it was written; the
+    /// same from the start may succeed.
+    pub raced: bool,
 }
 
 /// What every operation of the lifecycle gives.
@@ -79,6 +82,7 @@ impl Error {
             location: Location::default(),
             retry_after: None,
             details: vec![],
+            raced: false,
         }
     }
 

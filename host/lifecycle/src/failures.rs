@@ -15,7 +15,8 @@ impl From<modelyard_catalog::Error> for Error {
             E::Conflict { .. } => Code::Busy,
             _ => Code::Internal,
         };
-        Self::new(code, error.to_string())
+        let raced = matches!(error, E::Precondition { .. });
+        Self { raced, ..Self::new(code, error.to_string()) }
     }
 }
 

@@ -59,6 +59,12 @@ impl Progress {
         self.0.seen.lock().clone()
     }
 
+    /// Live metrics in the order in which they came, from the one of this number
+    /// on; at most so many.
+    pub fn points(&self, first: usize, most: usize) -> Vec<Point> {
+        self.0.seen.lock().points.iter().skip(first).take(most).cloned().collect()
+    }
+
     /// Says how far the work is.
     pub fn say(&self, fraction: f64, message: impl Into<String>) {
         let mut seen = self.0.seen.lock();

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use modelyard_clock::Clock;
 use modelyard_lifecycle::{
@@ -271,8 +271,9 @@ async fn a_rollback_takes_the_champion_back_if_a_promotion_moved_it() {
     assert_eq!(minute(&platform).await, (2, Some(2)));
 
     // What somebody has named by hand since stays.
-    champion("1").await;
-    champion("2").await;
+    for _ in 0..2 {
+        platform.registry().revert_alias(&me(), "sex", "champion").await.unwrap();
+    }
     rollback(Some(1)).await;
     assert_eq!(minute(&platform).await, (1, Some(2)));
 
@@ -289,6 +290,77 @@ async fn a_rollback_takes_the_champion_back_if_a_promotion_moved_it() {
     minute(&platform).await;
     rollback(Some(by_hand.revision)).await;
     assert_eq!(minute(&platform).await, (1, Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sets_the_champion_rolls_it_out_through_the_gate() {
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    two_versions(&platform).await;
+    let champion = async |version: &str| {
+        platform.registry().set_alias(&me(), "sex", "champion", version, "by hand").await
+    };
+    let gate = async |least: f64| {
+        let parameters = json!({"metrics": [{"metric": "roc_auc", "min": least}], "card": null});
+        let policy = json!({"name": "gate", "parameters": parameters});
+        platform.governance().put_policy(&me(), spec(policy)).await.unwrap();
+    };
+    gate(1.1).await;
+    assert_eq!(champion("2").await.unwrap_err().code, Code::Denied);
+    assert_eq!(minute(&platform).await, (1, None));
+    gate(0.5).await;
+    champion("2").await.unwrap();
+    assert_eq!(minute(&platform).await, (2, Some(2)));
+    // Again is nothing new.
+    champion("latest").await.unwrap();
+    let history = platform.deployment().history("sex", 10, None).await.unwrap().items;
+    assert_eq!(history.len(), 2);
+    assert_eq!(history[0].reason, "version 2 became the champion");
+    // It belongs to the deployment: a rollback takes both back.
+    platform.deployment().rollback(&me(), "sex", None).await.unwrap();
+    assert_eq!(minute(&platform).await, (1, Some(1)));
+    // Any other alias moves alone, and so does this one where nothing is deployed.
+    platform.registry().set_alias(&me(), "sex", "challenger", "2", "by hand").await.unwrap();
+    assert_eq!(minute(&platform).await, (1, Some(1)));
+    platform.deployment().stop(&me(), "sex").await.unwrap();
+    champion("2").await.unwrap();
+    assert_eq!(minute(&platform).await, (1, Some(2)));
+    assert_eq!(champion("3").await.unwrap_err().code, Code::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_change_one_model_at_once_and_nothing_is_lost() {
+    const TASKS: usize = 16;
+    let dir = tempfile::tempdir().unwrap();
+    let platform = platform(dir.path()).await;
+    two_versions(&platform).await;
+    platform.deployment().stop(&me(), "sex").await.unwrap();
+    let run = platform.registry().version("sex", 1).await.unwrap().run.unwrap();
+    let tasks = (0..TASKS).map(|task| {
+        let (platform, run) = (platform.clone(), run.clone());
+        tokio::spawn(async move {
+            let (registry, key) = (platform.registry(), format!("k{task}"));
+            registry.set_model_property(&me(), "sex", &key, Some("v")).await?;
+            registry.set_version_property(&me(), "sex", 1, &key, Some("v")).await?;
+            registry.set_alias(&me(), "sex", &key, "1", "at once").await?;
+            registry.set_alias(&me(), "sex", &format!("gone{task}"), "2", "at once").await?;
+            registry.remove_alias(&me(), "sex", &format!("gone{task}")).await?;
+            // The same run at once is one version of another model, which is made for it.
+            registry.register(&me(), "other", &run).await
+        })
+    });
+    for ended in tasks.collect::<Vec<_>>() {
+        assert_eq!(ended.await.unwrap().unwrap().version, 1);
+    }
+    let model = platform.registry().model("sex").await.unwrap();
+    let version = platform.registry().registration("sex", 1).await.unwrap();
+    let keys: BTreeSet<String> = (0..TASKS).map(|task| format!("k{task}")).collect();
+    assert_eq!(model.aliases.keys().cloned().collect::<BTreeSet<_>>(), keys);
+    assert_eq!(model.properties.keys().cloned().collect::<BTreeSet<_>>(), keys);
+    assert_eq!(version.properties.keys().cloned().collect::<BTreeSet<_>>(), keys);
+    assert_eq!(platform.registry().versions("other", 10, None).await.unwrap().items.len(), 1);
+    let verified = platform.governance().verify_audit().await.unwrap();
+    assert!(verified.intact, "{verified:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

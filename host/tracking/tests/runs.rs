@@ -61,6 +61,37 @@ async fn experiments_live_die_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_run_may_be_given_its_id_and_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = "0198c0de00007000800000000000abcd";
+    let given = |id: &str| CreateRun {
+        experiment_id: "0".into(),
+        run_id: Some(id.into()),
+        run_name: Some("mine".into()),
+        ..CreateRun::default()
+    };
+    let store = open(directory.path());
+    assert_eq!(store.create_run(given(id)).await.unwrap().info.run_id.as_str(), id);
+    for bad in ["", "0198C0DE00007000800000000000ABCD", "0198c0de-0000-7000-8000-00000000abcd"] {
+        assert_eq!(code(&store.create_run(given(bad)).await.unwrap_err()), "INVALID_PARAMETER_VALUE");
+    }
+    store.delete_run(id).await.unwrap();
+    assert_eq!(code(&store.create_run(given(id)).await.unwrap_err()), "RESOURCE_ALREADY_EXISTS");
+    assert_eq!(code(&store.reopen_run(id).await.unwrap_err()), "INVALID_PARAMETER_VALUE");
+    store.restore_run(id).await.unwrap();
+    let ended =
+        UpdateRun { status: Some(RunStatus::Killed), end_time: Some(7), ..UpdateRun::default() };
+    store.update_run(id, ended).await.unwrap();
+    store.reopen_run(id).await.unwrap();
+    drop(store);
+    let info = open(directory.path()).run(id).unwrap().info;
+    assert_eq!((info.status, info.end_time, info.run_name.as_str()), (RunStatus::Running, None, "mine"));
+    // A client's request has no say in it.
+    let asked = serde_json::json!({"experiment_id": "0", "run_id": "f".repeat(32)});
+    assert_eq!(serde_json::from_value::<CreateRun>(asked).unwrap().run_id, None);
+}
+
+#[tokio::test]
 async fn bad_experiments_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());

@@ -94,7 +94,7 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum Alias {
-    /// Let an alias name a version.
+    /// Let an alias name a version; champion is rolled out where the model is deployed.
     Set {
         /// The version: late@3, or late for the latest.
         version: VersionOf,

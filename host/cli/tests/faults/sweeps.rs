@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::{Yard, eventually};
+use crate::support::{Yard, answer, eventually};
 
 /// The command line, speaking to this yard.
 fn call(yard: &Yard, arguments: &[&str]) -> Output {
@@ -31,6 +31,13 @@ async fn with_status(yard: &Yard, sweep: &str, status: &str) -> Vec<Value> {
     let mut found = trials(yard, sweep).await;
     found.retain(|trial| trial["status"] == status);
     found
+}
+
+/// A run as MLflow's clients see it.
+async fn tracked(yard: &Yard, run: &Value) -> Value {
+    let id = run.as_str().unwrap().replace('-', "");
+    let url = format!("{}/api/2.0/mlflow/runs/get?run_id={id}", yard.url);
+    answer(yard.client.get(url)).await.ok()["run"].clone()
 }
 
 /// What a sweep tried, and what came of it.
@@ -68,6 +75,7 @@ async fn a_sweep_that_is_killed_goes_on_with_what_was_missing() {
         for trial in left {
             let run = yard.get(&format!("/experiments/runs/{}", trial["run"].as_str().unwrap())).await.ok();
             assert_eq!((&run["status"], &run["sweep"]), (&json!("failed"), &json!(sweep)), "{run}");
+            assert_eq!(tracked(&yard, &trial["run"]).await["info"]["status"], "FAILED");
         }
         let record = yard.get(&format!("/experiments/sweeps/{sweep}")).await.ok();
         assert_eq!(record["status"], "failed", "{record}");
@@ -93,6 +101,24 @@ async fn a_sweep_that_is_killed_goes_on_with_what_was_missing() {
     }
     let record = yard.get(&format!("/experiments/sweeps/{sweep}")).await.ok();
     assert_eq!((&record["status"], record["runs"].as_array().unwrap().len()), (&json!("finished"), RUNS));
+    // So MLflow's clients see them, too: each once, and each of its steps once.
+    assert_eq!(tracked(&yard, &json!(sweep)).await["info"]["status"], "FINISHED");
+    for trial in &all {
+        assert_eq!(tracked(&yard, &trial["run"]).await["info"]["status"], "FINISHED");
+        let id = trial["run"].as_str().unwrap().replace('-', "");
+        let url = format!(
+            "{}/api/2.0/mlflow/metrics/get-history?run_id={id}&metric_key=train_log_loss",
+            yard.url
+        );
+        let history = answer(yard.client.get(url)).await.ok();
+        let steps: Vec<i64> =
+            history["metrics"].as_array().unwrap().iter().map(|point| point["step"].as_i64().unwrap()).collect();
+        let native = yard.get(&format!("/experiments/runs/{}", trial["run"].as_str().unwrap())).await.ok();
+        let points = native["history"].as_array().unwrap().iter();
+        let own = points.filter(|point| point["name"] == "train_log_loss");
+        let own: Vec<i64> = own.map(|point| point["step"].as_i64().unwrap()).collect();
+        assert_eq!(steps, own);
+    }
     let runs = yard.get("/experiments/runs?experiment=side&limit=500").await.ok();
     let of_sweep = runs["items"].as_array().unwrap().iter().filter(|run| run["sweep"] == sweep.as_str());
     assert_eq!(of_sweep.count(), RUNS, "no run is there twice");

@@ -81,6 +81,13 @@ async fn everything_is_found_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_trained_here_is_seen_while_it_is_trained() {
+    let yard = Yard::start(&[]);
+    run(&yard, "native.py");
+    yard.sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_deleted_can_be_restored() {
     let mut yard = Yard::start(&[]);
     run(&yard, "lifecycle.py");

@@ -25,7 +25,7 @@ refused(lambda: as_user().search_experiments(), "UNAUTHENTICATED")
 refused(lambda: as_user(password="my_wrong").search_experiments(), "UNAUTHENTICATED", "not valid")
 refused(lambda: as_user(password=VIEWER).create_experiment("mine"), "PERMISSION_DENIED", "Developer")
 refused(lambda: as_user(password=VIEWER).create_registered_model("mine"), "PERMISSION_DENIED")
-assert [found.name for found in as_user(password=VIEWER).search_experiments()] == ["Default"]
+assert [found.name for found in as_user(password=VIEWER).search_experiments()] == ["side", "Default"]
 assert as_user(token=VIEWER).search_runs(["0"]) == []
 
 client = as_user(password=DEVELOPER)

@@ -175,10 +175,13 @@ impl Experiments<'_> {
         self.0.catalog.table().put(&run).await?;
         let started = std::time::Instant::now();
         let shown = self.0.trainings.show(id, progress);
+        let followed = self.0.tracked().follow(&run, None);
+        followed.watch("", progress);
         let outcome = self.work(actor, &mut run, progress).await;
         run.seconds = Some(started.elapsed().as_secs_f64());
         run.history = progress.seen().points;
         let (run, outcome) = self.ended(actor, run, outcome, None).await?;
+        followed.end(&run, None).await;
         drop(shown);
         outcome.map(|()| run)
     }
@@ -222,16 +225,23 @@ impl Experiments<'_> {
     pub(crate) async fn recover(&self) -> Result<()> {
         let table = self.0.catalog.table::<Run>();
         let under_way = Query::new().any_of("status", [Status::Running, Status::Pending]);
+        let mut left = Vec::new();
         for run in table.all(under_way).await? {
             let now = self.0.clock.now();
-            table
+            let failed = table
                 .update(&run.id, |run| {
                     run.status = Status::Failed;
                     run.error = Some("interrupted: the server stopped while it ran; start it again".into());
                     run.finished_at = Some(now);
                 })
                 .await?;
+            left.push(failed);
         }
-        self.recover_sweeps().await
+        self.recover_sweeps().await?;
+        let tracked = self.0.tracked();
+        for run in left {
+            tracked.run_ended(&run, tracked.trial_of(&run).await?.as_ref()).await;
+        }
+        tracked.recover().await
     }
 }

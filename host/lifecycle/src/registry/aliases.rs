@@ -1,11 +1,15 @@
 //! Aliases: `champion`, `challenger`, whatever; with their history.
 
-use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_catalog::{Order, Page, Query, Ref, Revision};
 use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use serde_json::json;
 
-use super::{AliasChange, Model, Registry, VersionStatus};
+use super::{
+    AliasChange, Model, Registration, Registry, Version, VersionStatus,
+    again::{again, bind},
+    version_id,
+};
 use crate::{Error, Result, governance::Actor, names};
 
 /// The alias whose change the policies are asked about.
@@ -20,13 +24,31 @@ struct Why<'a> {
 }
 
 impl Registry<'_> {
-    /// Lets an alias name a version. `champion` needs the policies' word.
+    /// Lets an alias name a version: its number, an alias, or `latest`.
+    /// `champion` needs the policies' word, and what is deployed of the model
+    /// serves that version from now on.
     pub async fn set_alias(
         &self,
         actor: &Actor,
         model: &str,
         alias: &str,
         version: &str,
+        reason: &str,
+    ) -> Result<Model> {
+        let version = self.number(model, version).await?;
+        match alias {
+            CHAMPION => self.crown(actor, model, version, reason).await,
+            _ => self.point(actor, model, alias, version, reason).await,
+        }
+    }
+
+    /// Lets an alias name a version, whatever is deployed.
+    pub(super) async fn point(
+        &self,
+        actor: &Actor,
+        model: &str,
+        alias: &str,
+        version: u32,
         reason: &str,
     ) -> Result<Model> {
         self.set(actor, model, alias, version, Why { reason, deployment: None }).await
@@ -42,8 +64,7 @@ impl Registry<'_> {
         deployment: &str,
         reason: &str,
     ) -> Result<Model> {
-        let why = Why { reason, deployment: Some(deployment) };
-        self.set(actor, model, CHAMPION, &version.to_string(), why).await
+        self.set(actor, model, CHAMPION, version, Why { reason, deployment: Some(deployment) }).await
     }
 
     async fn set(
@@ -51,7 +72,7 @@ impl Registry<'_> {
         actor: &Actor,
         model: &str,
         alias: &str,
-        version: &str,
+        version: u32,
         why: Why<'_>,
     ) -> Result<Model> {
         names::check_label("alias", alias)?;
@@ -61,20 +82,36 @@ impl Registry<'_> {
                 format!("{alias:?} can't be an alias: numbers and latest name versions"),
             ));
         }
-        let number = self.number(model, version).await?;
-        let deployable = self.known(model, number).await?;
-        if deployable.as_ref().is_some_and(|version| version.status == VersionStatus::Archived) {
-            return Err(Error::field("version", "the version is archived; restore it first"));
-        }
+        let registration = self.nameable(model, version).await?;
+        let is_set = |model: &Model| model.aliases.get(alias) == Some(&version);
         let before = self.model(model).await?;
-        if before.aliases.get(alias) == Some(&number) {
+        if is_set(&before) {
             return Ok(before);
         }
         // The policies judge what would serve; what can't serve they have no word on.
-        if alias == CHAMPION && deployable.is_some() {
-            self.0.governance().require(actor, "promote", model, number).await?;
+        if alias == CHAMPION && registration.obstacle.is_none() {
+            self.0.governance().require(actor, "promote", model, version).await?;
         }
-        self.move_alias(actor, before, alias, Some(number), why).await
+        again(|| async {
+            let (before, read) = self.read_model(model).await?;
+            if is_set(&before) {
+                return Ok(before);
+            }
+            // Not deleted since: that would change the model, too.
+            self.nameable(model, version).await?;
+            self.move_alias(actor, (before, read), alias, Some(version), why).await
+        })
+        .await
+    }
+
+    /// A version that an alias may be given to: it is there, and isn't archived.
+    pub(super) async fn nameable(&self, model: &str, version: u32) -> Result<Registration> {
+        let registration = self.registration(model, version).await?;
+        let known = self.0.catalog.table::<Version>().get(&version_id(model, version)).await?;
+        if known.is_some_and(|known| known.status == VersionStatus::Archived) {
+            return Err(Error::field("version", "the version is archived; restore it first"));
+        }
+        Ok(registration)
     }
 
     /// Takes `champion` back to what it named before the promotions that a
@@ -93,8 +130,7 @@ impl Registry<'_> {
         serves: u32,
         reason: &str,
     ) -> Result<()> {
-        let before = self.model(model).await?;
-        let current = before.aliases.get(CHAMPION).copied();
+        let current = self.model(model).await?.aliases.get(CHAMPION).copied();
         let moved = Query::new()
             .eq("model", model)
             .eq("alias", CHAMPION)
@@ -122,42 +158,58 @@ impl Registry<'_> {
                 Err(error) => tracing::warn!(%error, model, "no version is the champion after the rollback"),
             }
         }
-        if champion != current {
-            let why = Why { reason, deployment: Some(deployment) };
-            self.move_alias(actor, before, CHAMPION, champion, why).await?;
+        if champion == current {
+            return Ok(());
         }
-        Ok(())
+        let why = Why { reason, deployment: Some(deployment) };
+        again(|| async {
+            let (before, read) = self.read_model(model).await?;
+            if before.aliases.get(CHAMPION).copied() == current {
+                self.move_alias(actor, (before, read), CHAMPION, champion, why).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Removes an alias.
     pub async fn remove_alias(&self, actor: &Actor, model: &str, alias: &str) -> Result<Model> {
-        let before = self.model(model).await?;
-        if !before.aliases.contains_key(alias) {
-            return Err(Error::not_found("alias", alias));
-        }
-        self.move_alias(actor, before, alias, None, Why { reason: "removed", deployment: None }).await
+        again(|| async {
+            let (before, read) = self.read_model(model).await?;
+            if !before.aliases.contains_key(alias) {
+                return Err(Error::not_found("alias", alias));
+            }
+            let why = Why { reason: "removed", deployment: None };
+            self.move_alias(actor, (before, read), alias, None, why).await
+        })
+        .await
     }
 
-    /// Lets an alias name the version that it named before its last change.
+    /// Lets an alias name the version that it named before its last change; what
+    /// is deployed stays as it is.
     pub async fn revert_alias(&self, actor: &Actor, model: &str, alias: &str) -> Result<Model> {
-        let last = self.alias_history(model, alias, 1, None).await?.items.into_iter().next();
-        let previous = last.and_then(|last| last.previous).ok_or_else(|| {
-            Error::conflict(format!("{alias:?} of {model:?} named no other version before"))
-        })?;
-        // What it named before was allowed before.
-        let version = self.known(model, previous).await?;
-        if version.is_some_and(|version| version.status == VersionStatus::Archived) {
-            return Err(Error::conflict(format!("version {previous} is archived; restore it first")));
-        }
-        let before = self.model(model).await?;
-        let why = Why { reason: "reverted", deployment: None };
-        self.move_alias(actor, before, alias, Some(previous), why).await
+        again(|| async {
+            let (before, read) = self.read_model(model).await?;
+            let last = self.alias_history(model, alias, 1, None).await?.items.into_iter().next();
+            let previous = last.and_then(|last| last.previous).ok_or_else(|| {
+                Error::conflict(format!("{alias:?} of {model:?} named no other version before"))
+            })?;
+            // What it named before was allowed before.
+            let version = self.known(model, previous).await?;
+            if version.is_some_and(|version| version.status == VersionStatus::Archived) {
+                return Err(Error::conflict(format!("version {previous} is archived; restore it first")));
+            }
+            let why = Why { reason: "reverted", deployment: None };
+            self.move_alias(actor, (before, read), alias, Some(previous), why).await
+        })
+        .await
     }
 
+    /// Moves an alias of a model as it was read.
     async fn move_alias(
         &self,
         actor: &Actor,
-        before: Model,
+        (before, read): (Model, Revision),
         alias: &str,
         version: Option<u32>,
         why: Why<'_>,
@@ -192,7 +244,7 @@ impl Registry<'_> {
             .0
             .change(actor, "registry.alias.changed", Ref::of(&model))
             .detail(json!({"alias": alias, "version": version, "previous": previous, "reason": reason}));
-        change.tx.require::<Model>(&model.spec.name, "updated_at", before.updated_at);
+        bind::<Model>(&mut change, &model.spec.name, Some(read));
         change.put(&model).insert(&moved).event(event)?.commit().await?;
         Ok(model)
     }

@@ -8,9 +8,9 @@ use modelyard_runtime::{Kind, types::Signature};
 use modelyard_tables::Schema;
 use serde_json::json;
 
-use super::{Format, Imported, Model, Registry, Version, VersionStatus, versions};
+use super::{Format, Imported, Model, Registry, Version, VersionStatus, again::again, versions};
 use crate::{
-    Code, Error, Result, experiments::Task, governance::Actor, names, plugins::PluginRecord, tensors,
+    Error, Result, experiments::Task, governance::Actor, names, plugins::PluginRecord, tensors,
 };
 
 /// A model file, and what its sender says about it.
@@ -53,8 +53,9 @@ impl Registry<'_> {
     /// said to be of another format or task.
     ///
     /// # Errors
-    /// [`Code::Unsupported`] for a file of no known format, the plugin's own
-    /// [`Code::InvalidInput`] for one that it can't read; neither leaves anything behind.
+    /// [`Code::Unsupported`](crate::Code::Unsupported) for a file of no known format, the plugin's own
+    /// [`Code::InvalidInput`](crate::Code::InvalidInput) for one that it can't read; neither leaves
+    /// anything behind.
     pub async fn import(&self, actor: &Actor, model: &str, file: ModelFile) -> Result<Version> {
         names::check("name", model)?;
         if file.bytes.is_empty() {
@@ -67,13 +68,14 @@ impl Registry<'_> {
             return Ok(version);
         }
         let loaded = self.load(file, artifact).await?;
-        match self.add_imported(actor, model, loaded).await {
+        again(|| async {
             // Somebody else may have imported the same file meanwhile.
-            Err(error) if error.code == Code::Conflict => {
-                self.imported(model, &artifact, format, task).await?.ok_or(error)
+            match self.imported(model, &artifact, format, task).await? {
+                Some(version) => Ok(version),
+                None => self.add_imported(actor, model, loaded.clone()).await,
             }
-            outcome => outcome,
-        }
+        })
+        .await
     }
 
     /// The version that came from the same file.
@@ -134,11 +136,11 @@ impl Registry<'_> {
     }
 
     async fn add_imported(&self, actor: &Actor, model: &str, loaded: Loaded) -> Result<Version> {
-        let model = self.model_or_new(actor, model).await?;
+        let (model, read) = self.model_or_new(actor, model).await?;
         let source = json!({"imported": loaded.imported});
         let version = self.imported_version(actor, &model, loaded, self.0.clock.now());
         let from = vec![("imported-from", Ref::new("file", version.artifact.to_string()))];
-        self.add(actor, &model, version, source, from).await
+        self.add(actor, (model, read), version, source, from).await
     }
 
     /// The record of a model's next version that comes from a file.

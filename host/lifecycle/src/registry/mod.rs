@@ -1,11 +1,13 @@
 //! Registry: models, their immutable versions, aliases, and what came from what.
 
+mod again;
 mod aliases;
 mod format;
 mod import;
 pub mod mlmodel;
 mod records;
 mod registrations;
+mod rollout;
 mod scalar;
 mod versions;
 
@@ -15,37 +17,50 @@ pub use records::{AliasChange, Imported, Model, ModelSpec, Version, VersionStatu
 pub use registrations::{NewRegistration, Origin, Registration, Stage};
 pub use versions::{Comparison, Difference};
 
-use modelyard_catalog::{Direction, Edge, Order, Page, Query, Ref};
+use again::{again, bind};
+use modelyard_catalog::{Direction, Edge, Order, Page, Query, Ref, Revision};
+use modelyard_clock::Timestamp;
 
 use crate::{Error, Platform, Result, governance::Actor, names};
 
 /// Registry of a platform.
 pub struct Registry<'p>(pub(crate) &'p Platform);
 
+impl Model {
+    /// A model that has no version yet.
+    fn new(spec: ModelSpec, now: Timestamp) -> Self {
+        Self {
+            spec,
+            latest: 0,
+            aliases: Default::default(),
+            properties: Default::default(),
+            deleted_at: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 impl Registry<'_> {
     /// Creates a model or changes what is said about it.
     pub async fn put_model(&self, actor: &Actor, spec: ModelSpec) -> Result<Model> {
         names::check("name", &spec.name)?;
+        again(|| self.try_put_model(actor, &spec)).await
+    }
+
+    async fn try_put_model(&self, actor: &Actor, spec: &ModelSpec) -> Result<Model> {
         let now = self.0.clock.now();
-        let before = self.0.catalog.table::<Model>().get(&spec.name).await?;
-        if let Some(before) =
-            before.as_ref().filter(|before| before.spec == spec && before.deleted_at.is_none())
-        {
-            return Ok(before.clone());
-        }
-        let model = match before {
-            Some(before) => Model { spec, deleted_at: None, updated_at: now, ..before },
-            None => Model {
-                spec,
-                latest: 0,
-                aliases: Default::default(),
-                properties: Default::default(),
-                deleted_at: None,
-                created_at: now,
-                updated_at: now,
-            },
+        let before = self.0.catalog.table::<Model>().get_revision(&spec.name).await?;
+        let (model, read) = match before {
+            Some((before, _)) if before.spec == *spec && before.deleted_at.is_none() => return Ok(before),
+            Some((before, read)) => {
+                (Model { spec: spec.clone(), deleted_at: None, updated_at: now, ..before }, Some(read))
+            }
+            None => (Model::new(spec.clone(), now), None),
         };
-        self.0.change(actor, "registry.model.put", Ref::of(&model)).put(&model).commit().await?;
+        let mut change = self.0.change(actor, "registry.model.put", Ref::of(&model));
+        bind::<Model>(&mut change, &spec.name, read);
+        change.put(&model).commit().await?;
         if model.latest > 0 {
             self.0.documentation().refresh_later(&model.spec.name, model.latest);
         }
@@ -54,7 +69,13 @@ impl Registry<'_> {
 
     /// A model.
     pub async fn model(&self, name: &str) -> Result<Model> {
-        self.0.catalog.table::<Model>().get(name).await?.ok_or_else(|| Error::not_found("model", name))
+        Ok(self.read_model(name).await?.0)
+    }
+
+    /// A model, and which state of it that is.
+    async fn read_model(&self, name: &str) -> Result<(Model, Revision)> {
+        let found = self.0.catalog.table::<Model>().get_revision(name).await?;
+        found.ok_or_else(|| Error::not_found("model", name))
     }
 
     /// The models, by name.

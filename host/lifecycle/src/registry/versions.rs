@@ -2,19 +2,24 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use modelyard_catalog::{Order, Page, Query, Ref};
+use modelyard_catalog::{Order, Page, Query, Ref, Revision};
 use modelyard_clock::Timestamp;
 use modelyard_notify::{Event, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{Model, ModelSpec, Registration, Registry, Version, VersionStatus, version_id};
+use super::{
+    Model, ModelSpec, Registration, Registry, Version, VersionStatus,
+    again::{again, bind},
+    version_id,
+};
 use crate::{
     Error, Result,
     evaluation::Evaluation,
     experiments::{Run, Status},
     governance::Actor,
+    names,
 };
 
 /// One thing in which two versions differ.
@@ -45,40 +50,51 @@ impl Registry<'_> {
     /// Registers a finished run as the next version of a model, which is
     /// created if it isn't there. The same run twice is one version.
     pub async fn register(&self, actor: &Actor, model: &str, run: &str) -> Result<Version> {
-        let model = self.model_or_new(actor, model).await?;
         let run = self.0.experiments().run(run).await?;
-        let again = Query::new().eq("run", &run.id).eq("model", &model.spec.name);
-        if let Some(version) = self.0.catalog.table::<Version>().first(again).await? {
+        again(|| self.try_register(actor, model, &run)).await
+    }
+
+    async fn try_register(&self, actor: &Actor, model: &str, run: &Run) -> Result<Version> {
+        let (model, read) = self.model_or_new(actor, model).await?;
+        let known = Query::new().eq("run", &run.id).eq("model", &model.spec.name);
+        if let Some(version) = self.0.catalog.table::<Version>().first(known).await? {
             return Ok(version);
         }
-        let version = self.version_of(actor, &model, &run).await?;
-        let mut from = vec![("trained-by", Ref::of(&run))];
+        let version = self.version_of(actor, &model, run).await?;
+        let mut from = vec![("trained-by", Ref::of(run))];
         from.extend(version.datasets.iter().map(|name| ("trained-on", Ref::new("dataset_version", name))));
         from.extend(version.views.iter().map(|name| ("trained-on", Ref::new("view_version", name))));
         let source = json!({"run": run.id, "metrics": headline(&version)});
-        self.add(actor, &model, version, source, from).await
+        self.add(actor, (model, read), version, source, from).await
     }
 
-    /// The model of this name, created if it isn't there.
-    pub(super) async fn model_or_new(&self, actor: &Actor, name: &str) -> Result<Model> {
-        match self.0.catalog.table::<Model>().get(name).await? {
-            Some(model) => Ok(model),
-            None => self.put_model(actor, ModelSpec { name: name.to_owned(), ..blank() }).await,
+    /// The model of this name, created if it isn't there, and which state of it
+    /// that is.
+    pub(super) async fn model_or_new(&self, actor: &Actor, name: &str) -> Result<(Model, Revision)> {
+        if let Some(found) = self.0.catalog.table::<Model>().get_revision(name).await? {
+            return Ok(found);
         }
+        names::check("name", name)?;
+        let model = Model::new(ModelSpec { name: name.to_owned(), ..blank() }, self.0.clock.now());
+        let mut change = self.0.change(actor, "registry.model.put", Ref::of(&model));
+        bind::<Model>(&mut change, name, None);
+        change.put(&model).commit().await?;
+        self.read_model(name).await
     }
 
-    /// Writes a version as the model's next: with the edges to what it came
-    /// `from`, and `source`, which the audit trail and the subscribers are told.
+    /// Writes a version as the next of the model as it was read: with the edges to
+    /// what it came `from`, and `source`, which the audit trail and the subscribers
+    /// are told.
     pub(super) async fn add(
         &self,
         actor: &Actor,
-        model: &Model,
+        (model, read): (Model, Revision),
         version: Version,
         source: Value,
         from: Vec<(&str, Ref)>,
     ) -> Result<Version> {
         let id = version_id(&version.model, version.version);
-        let updated = Model { latest: version.version, updated_at: version.created_at, ..model.clone() };
+        let updated = Model { latest: version.version, updated_at: version.created_at, ..model };
         let mut detail = source.clone();
         if let Value::Object(members) = &mut detail {
             members.insert("component".into(), json!(version.component));
@@ -87,7 +103,7 @@ impl Registry<'_> {
             .0
             .change(actor, "registry.version.created", Ref::of(&version))
             .detail(detail)
-            .from_edge("version-of", Ref::of(model))
+            .from_edge("version-of", Ref::of(&updated))
             .from_edge("runs", Ref::new("component", version.component.to_string()));
         for (kind, origin) in from {
             change = change.from_edge(kind, origin);
@@ -103,7 +119,7 @@ impl Registry<'_> {
         .model(&version.model)
         .version(version.version.to_string())
         .details(source);
-        change.tx.require::<Model>(&model.spec.name, "latest", model.latest);
+        bind::<Model>(&mut change, &version.model, Some(read));
         change.put(&updated).insert(&version).event(event)?.commit().await?;
         self.0.documentation().refresh(&version.model, version.version).await?;
         Ok(version)

@@ -2,18 +2,24 @@
 //!
 //! Runs, metrics and the like are kept by the tracking store
 //! ([`modelyard_tracking`]); their files by [`Artifacts`]. What is here beside
-//! that leads from one to the registry: a logged model becomes a version.
+//! that leads from one to the registry: a logged model becomes a version
+//! ([`register`]); and from our own experiments to the store: what is trained
+//! here is seen there ([`runs`]).
 
 mod artifacts;
+mod native;
 mod path;
 mod register;
+mod runs;
 mod uploads;
 
 pub use artifacts::{Artifacts, Entry, Upload};
+pub(crate) use native::run_id;
 /// The store's records, operations and search language.
 pub use modelyard_tracking as store;
 pub use path::ArtifactPath;
 pub use register::Wanted;
+pub(crate) use runs::Followed;
 pub use uploads::Part;
 
 use crate::Platform;

@@ -262,7 +262,8 @@ async fn alias(
     Ok(Json(Named { model, alias, version, at }))
 }
 
-/// Lets an alias name a version; `champion` needs the policies' word.
+/// Lets an alias name a version; `champion` needs the policies' word, and the
+/// model's live deployments serve that version from then on.
 #[utoipa::path(put, path = "/api/v1/registry/models/{model}/aliases/{alias}", tag = "registry", request_body = Name, responses((status = 200, body = Model)))]
 async fn set_alias(
     State(platform): State<Platform>,

@@ -331,8 +331,10 @@ async fn set_alias(
     }
     platform.registry().named_model(name).await.map_err(unknown(name))?;
     let version = versions::number(&fields)?;
-    let set = platform.registry().set_alias_and_roll_out(&actor, name, alias, version).await;
-    set.map_err(versions::unknown(name, &version.to_string()))?;
+    let number = version.to_string();
+    let reason = "set through the tracking protocol";
+    let set = platform.registry().set_alias(&actor, name, alias, &number, reason).await;
+    set.map_err(versions::unknown(name, &number))?;
     Ok(Json(json!({})))
 }
 

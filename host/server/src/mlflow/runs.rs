@@ -50,6 +50,7 @@ async fn create(State(platform): State<Platform>, fields: Fields) -> Result<Json
         start_time: fields.integer("start_time")?,
         run_name: fields.filled("run_name")?.map(str::to_owned),
         tags: tags(&fields, "tags")?,
+        ..CreateRun::default()
     };
     Ok(Json(json!({"run": platform.tracking.create_run(request).await?})))
 }

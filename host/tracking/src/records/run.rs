@@ -203,6 +203,9 @@ pub struct Run {
 pub struct CreateRun {
     /// An active experiment.
     pub experiment_id: String,
+    /// 32 hexadecimal digits that no run has; made up where absent. No client may say it.
+    #[serde(skip)]
+    pub run_id: Option<String>,
     /// Who makes it.
     #[serde(default)]
     pub user_id: String,

@@ -6,7 +6,7 @@ use super::{
     Core, Store, answers, disk,
     keys::NewKeys,
     names,
-    state::{Place, State, run_id},
+    state::{Place, State, parse_run_id, run_id},
     table::{self, Head, Input, Metrics, Point, Row},
     validate,
 };
@@ -22,7 +22,8 @@ impl Store {
     /// Makes a run.
     ///
     /// # Errors
-    /// `NotFound` for its experiment; `Invalid` where that is deleted, or name and tag differ.
+    /// `NotFound` for its experiment; `Invalid` where that is deleted, or name and tag differ;
+    /// `Exists` where its id is taken, by a deleted run too.
     pub async fn create_run(&self, request: CreateRun) -> Result<Run> {
         self.write(move |core| create(core, request)).await
     }
@@ -55,6 +56,22 @@ impl Store {
             let state = core.state.read();
             let (_, home, row) = state.run(&id)?;
             Ok(answers::info(home, &row.head))
+        })
+        .await
+    }
+
+    /// Marks an active run as at work again: when it ended is forgotten.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` where it is deleted.
+    pub async fn reopen_run(&self, run_id: &str) -> Result<()> {
+        let id = run_id.to_owned();
+        self.write(move |core| {
+            core.change_run(&id, true, |_, _, head| {
+                head.status = crate::RunStatus::Running;
+                head.end = None;
+                Ok(())
+            })
         })
         .await
     }
@@ -255,28 +272,45 @@ fn rename(state: &State, keys: &mut NewKeys, head: &mut Head, name: Text) {
     head.name = name;
 }
 
-fn create(core: &Core, request: CreateRun) -> Result<Run> {
+/// A new run's name: the one that is given, the tag's, or one that is made up.
+fn name_of(request: &CreateRun) -> Result<Text> {
     let named = request.tags.iter().rfind(|tag| tag.key == RUN_NAME).map(|tag| tag.value.clone());
     let named = named.filter(|name| !name.is_empty());
-    let given = request.run_name.filter(|name| !name.is_empty());
+    let given = request.run_name.as_deref().filter(|name| !name.is_empty());
     if let (Some(given), Some(tag)) = (&given, &named)
-        && tag != given.as_str()
+        && tag != *given
     {
         return Err(Error::invalid(format!(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values \
              (run_name='{given}', mlflow.runName='{tag}')."
         )));
     }
+    Ok(given.map(Text::from).or(named).unwrap_or_else(|| names::random().into()))
+}
+
+/// A new run's id: the one that is given, or one that is made up.
+fn id_of(state: &State, request: &CreateRun) -> Result<u128> {
+    let Some(given) = &request.run_id else { return Ok(uuid::Uuid::new_v4().as_u128()) };
+    let id = parse_run_id(given).ok_or_else(|| {
+        Error::invalid(format!("Invalid run ID '{given}'. A run ID has 32 hexadecimal digits."))
+    })?;
+    match state.runs.contains_key(&id) {
+        true => Err(Error::Exists(format!("Run with id={given} already exists."))),
+        false => Ok(id),
+    }
+}
+
+fn create(core: &Core, request: CreateRun) -> Result<Run> {
+    let name = name_of(&request)?;
     for (index, tag) in request.tags.iter().enumerate() {
         validate::tag(tag, &format!("tags[{index}]"))?;
     }
-    let name = given.map(Text::from).or(named).unwrap_or_else(|| names::random().into());
     let (keys, number, head) = {
         let state = core.state.read();
         let (experiment, _) = state.active_home(&request.experiment_id)?;
         let mut keys = NewKeys::new(&state);
         let mut head = Head {
-            id: uuid::Uuid::new_v4().as_u128(),
+            id: id_of(&state, &request)?,
             experiment,
             name: name.clone(),
             user: request.user_id.into(),

@@ -157,6 +157,8 @@ impl Experiments<'_> {
 
     async fn sweep_work(&self, actor: &Actor, id: &str, progress: &Progress) -> Result<Sweep> {
         let mut sweep = self.sweep(id).await?;
+        // Before its trials, which name it as their parent.
+        self.0.tracked().sweep_began(actor, &sweep).await;
         let outcome = self.sweep_trials(actor, &mut sweep, progress).await;
         sweep.finished_at = Some(self.0.clock.now());
         sweep.status = match &outcome {
@@ -171,6 +173,7 @@ impl Experiments<'_> {
             .put(&sweep)
             .commit()
             .await?;
+        self.0.tracked().sweep_ended(&sweep).await;
         outcome.map(|()| sweep)
     }
 

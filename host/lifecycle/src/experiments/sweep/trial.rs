@@ -10,7 +10,9 @@ use super::{
     RungValue, SweepSpec, Trial, TrialStatus,
     halving::{Rungs, Stopped},
 };
-use crate::{Code, Error, Platform, Result, governance::Actor, progress::Progress};
+use crate::{
+    Code, Error, Platform, Result, governance::Actor, progress::Progress, tracking::Followed,
+};
 
 /// The rows of one feature set.
 pub(super) struct Data {
@@ -94,8 +96,9 @@ impl Bench {
         let stopped = Arc::new(Mutex::new(None));
         let mut progress = self.watched(trial.number, &stopped);
         let shown = self.platform.trainings.show(&run.id, &progress);
+        let followed = self.platform.tracked().follow(&run, Some(&trial));
         let mut outcome = match self.data.get(set) {
-            Some(data) => self.work(&mut trial, &mut run, data, &mut progress).await,
+            Some(data) => self.work(&mut trial, &mut run, data, &mut progress, &followed).await,
             None => Err(Error::internal("a trial of no feature set")),
         };
         if let (Err(error), Some(stopped)) = (&outcome, *stopped.lock())
@@ -110,7 +113,8 @@ impl Bench {
         trial.seconds = run.seconds;
         trial.rungs = self.live.lock().rungs.of(trial.number).collect();
         settle(&mut trial, &outcome);
-        self.platform.experiments().ended(&self.actor, run, outcome, Some(&trial)).await.map(drop)?;
+        let (run, _) = self.platform.experiments().ended(&self.actor, run, outcome, Some(&trial)).await?;
+        followed.end(&run, Some(&trial)).await;
         drop(shown);
         Ok(trial)
     }
@@ -122,6 +126,7 @@ impl Bench {
         run: &mut Run,
         data: &Data,
         progress: &mut Progress,
+        followed: &Followed,
     ) -> Result<()> {
         let experiments = self.platform.experiments();
         let go_on = |progress: &Progress| match progress.is_cancelled() {
@@ -135,6 +140,7 @@ impl Bench {
                 *progress = self.progress.child();
             }
             go_on(progress)?;
+            followed.watch(&format!("fold-{}/", index + 1), progress);
             let metrics = experiments.measure_fold(run, fold, progress).await?;
             let metric = self.decisive(&metrics)?;
             trial.folds.push(metric.value);
@@ -146,6 +152,7 @@ impl Bench {
         }
         go_on(progress)?;
         let _shown = self.platform.trainings.show(&run.id, progress);
+        followed.watch("", progress);
         experiments.work_on(run, &data.whole, progress).await?;
         trial.value = Some(match trial.folds.as_slice() {
             [] => self.decisive(&run.metrics)?.value,

@@ -6,21 +6,25 @@ use std::{
 };
 
 use bytes::Bytes;
-use modelyard_catalog::Ref;
+use modelyard_catalog::{Ref, Revision};
 use modelyard_notify::{Event, Severity};
 use modelyard_runtime::types::Metric;
 use serde_json::json;
 
 use super::{
-    super::{Model, ModelFile, Registry, Version, import::Loaded, mlmodel::Mlmodel, version_id},
+    super::{
+        Model, ModelFile, Registry, Version,
+        again::{again, bind},
+        import::Loaded,
+        mlmodel::Mlmodel,
+        version_id,
+    },
     Registration, Stage, compare,
 };
 use crate::{Code, Error, Result, governance::Actor};
 
 /// The largest model file that is read to be deployed, in bytes.
 const MOST: u64 = 64 << 20;
-/// How often a number that somebody else took meanwhile is tried again.
-const ATTEMPTS: u32 = 20;
 
 /// A version to be.
 #[derive(Clone, Debug, Default)]
@@ -92,20 +96,15 @@ impl Registry<'_> {
                 if new.location.is_empty() { &new.source } else { &new.location }
             )),
         };
-        let mut attempt = 0;
-        loop {
-            let model = self.named_model(&new.model).await?;
-            match self.write(actor, &model, &new, &read).await {
-                Err(error) if error.code == Code::Conflict && attempt < ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error),
-                Ok(registration) => {
-                    if registration.obstacle.is_none() {
-                        self.0.documentation().refresh_later(&registration.model, registration.version);
-                    }
-                    return Ok(registration);
-                }
-            }
+        let registration = again(|| async {
+            let model = self.read_named_model(&new.model).await?;
+            self.write(actor, model, &new, &read).await
+        })
+        .await?;
+        if registration.obstacle.is_none() {
+            self.0.documentation().refresh_later(&registration.model, registration.version);
         }
+        Ok(registration)
     }
 
     /// Reads the description of a logged model, and has its model file read.
@@ -153,7 +152,7 @@ impl Registry<'_> {
     async fn write(
         &self,
         actor: &Actor,
-        model: &Model,
+        (model, state): (Model, Revision),
         new: &NewRegistration,
         read: &Read,
     ) -> Result<Registration> {
@@ -187,7 +186,7 @@ impl Registry<'_> {
             Version {
                 datasets: new.origin.datasets.clone(),
                 metrics: new.origin.metrics.iter().map(metric).collect(),
-                ..self.imported_version(actor, model, loaded, now)
+                ..self.imported_version(actor, &model, loaded, now)
             }
         });
         let id = version_id(&registration.model, number);
@@ -212,7 +211,7 @@ impl Registry<'_> {
             .0
             .change(actor, "registry.version.created", Ref::to::<Version>(id))
             .detail(detail)
-            .from_edge("version-of", Ref::of(model));
+            .from_edge("version-of", Ref::of(&model));
         for (kind, origin) in origins(new, read) {
             change = change.from_edge(kind, origin);
         }
@@ -222,8 +221,8 @@ impl Registry<'_> {
                 .from_edge("imported-from", Ref::new("file", version.artifact.to_string()))
                 .insert(version);
         }
-        let updated = Model { latest: number, updated_at: now, ..model.clone() };
-        change.tx.require::<Model>(&model.spec.name, "latest", model.latest);
+        bind::<Model>(&mut change, &new.model, Some(state));
+        let updated = Model { latest: number, updated_at: now, ..model };
         change.put(&updated).insert(&registration).event(event)?.commit().await?;
         Ok(registration)
     }

@@ -10,19 +10,23 @@ mod compare;
 mod create;
 mod records;
 mod remove;
-mod rollout;
 
 pub use create::{NewRegistration, Origin};
 pub use records::{Registration, Stage};
 
 use std::collections::{BTreeMap, HashSet};
 
-use modelyard_catalog::{Query, Ref};
+use modelyard_catalog::{Query, Ref, Revision};
 use modelyard_notify::{Event, Severity};
 use serde_json::json;
 
-use super::{Model, ModelSpec, Registry, Version, VersionStatus, version_id, versions::blank};
-use crate::{Error, Result, governance::Actor, names};
+use super::{
+    Model, ModelSpec, Registry, Version, VersionStatus,
+    again::{again, bind},
+    version_id,
+    versions::blank,
+};
+use crate::{Error, Result, governance::Actor, names, tracking};
 
 /// The property that makes a model a prompt: a text for a language model.
 const PROMPT: &str = "mlflow.prompt.is_prompt";
@@ -35,7 +39,7 @@ impl From<&Version> for Registration {
             version: version.version,
             source: place.clone(),
             location: place,
-            run: version.run.clone(),
+            run: version.run.as_deref().map(tracking::run_id),
             run_link: None,
             logged_model: None,
             description: String::new(),
@@ -75,21 +79,24 @@ impl Registry<'_> {
         properties: BTreeMap<String, String>,
     ) -> Result<Model> {
         names::check_model("name", name)?;
+        again(|| self.try_create_model(actor, name, description, &properties)).await
+    }
+
+    async fn try_create_model(
+        &self,
+        actor: &Actor,
+        name: &str,
+        description: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Model> {
         let now = self.0.clock.now();
-        let before = self.0.catalog.table::<Model>().get(name).await?;
-        if before.as_ref().is_some_and(|before| before.deleted_at.is_none()) {
+        let before = self.0.catalog.table::<Model>().get_revision(name).await?;
+        if before.as_ref().is_some_and(|(before, _)| before.deleted_at.is_none()) {
             return Err(Error::conflict(format!("the model {name:?} is there already")));
         }
         let spec = ModelSpec { name: name.to_owned(), description: description.to_owned(), ..blank() };
-        let model = Model {
-            spec,
-            latest: before.as_ref().map_or(0, |before| before.latest),
-            aliases: BTreeMap::new(),
-            properties: properties.clone(),
-            deleted_at: None,
-            created_at: now,
-            updated_at: now,
-        };
+        let latest = before.as_ref().map_or(0, |(before, _)| before.latest);
+        let model = Model { latest, properties: properties.clone(), ..Model::new(spec, now) };
         let event = Event::new(
             now,
             "dev.modelyard.registry.model.created",
@@ -103,22 +110,21 @@ impl Registry<'_> {
             "description": Some(description).filter(|text| !text.is_empty()),
         }));
         let mut change = self.0.change(actor, "registry.model.put", Ref::of(&model));
-        match &before {
-            Some(before) => {
-                change.tx.require::<Model>(name, "deleted_at", before.deleted_at);
-                change = change.put(&model);
-            }
-            None => change = change.insert(&model),
-        }
-        change.event(event)?.commit().await?;
+        bind::<Model>(&mut change, name, before.map(|(_, read)| read));
+        change.put(&model).event(event)?.commit().await?;
         Ok(model)
     }
 
     /// A model that isn't deleted.
     pub async fn named_model(&self, name: &str) -> Result<Model> {
-        let model = self.model(name).await?;
+        Ok(self.read_named_model(name).await?.0)
+    }
+
+    /// A model that isn't deleted, and which state of it that is.
+    pub(super) async fn read_named_model(&self, name: &str) -> Result<(Model, Revision)> {
+        let (model, read) = self.read_model(name).await?;
         match model.deleted_at {
-            None => Ok(model),
+            None => Ok((model, read)),
             Some(_) => Err(Error::not_found("model", name)),
         }
     }
@@ -157,29 +163,38 @@ impl Registry<'_> {
         detail: serde_json::Value,
         how: impl Fn(&mut Model),
     ) -> Result<Model> {
-        let before = self.named_model(name).await?;
-        let mut model = before.clone();
-        how(&mut model);
-        if model.properties == before.properties && model.spec == before.spec {
-            return Ok(before);
-        }
-        model.updated_at = self.0.clock.now();
-        let mut change = self.0.change(actor, "registry.model.put", Ref::of(&model)).detail(detail);
-        change.tx.require::<Model>(name, "updated_at", before.updated_at);
-        change.put(&model).commit().await?;
-        Ok(model)
+        again(|| async {
+            let (before, read) = self.read_named_model(name).await?;
+            let mut model = before.clone();
+            how(&mut model);
+            if model.properties == before.properties && model.spec == before.spec {
+                return Ok(before);
+            }
+            model.updated_at = self.0.clock.now();
+            let mut change =
+                self.0.change(actor, "registry.model.put", Ref::of(&model)).detail(detail.clone());
+            bind::<Model>(&mut change, name, Some(read));
+            change.put(&model).commit().await?;
+            Ok(model)
+        })
+        .await
     }
 
     /// A version as clients of the tracking protocol see it.
     pub async fn registration(&self, model: &str, version: u32) -> Result<Registration> {
+        Ok(self.read_registration(model, version).await?.0)
+    }
+
+    /// The same, and which state of its record that is; none: it has no record.
+    async fn read_registration(&self, model: &str, version: u32) -> Result<(Registration, Option<Revision>)> {
         self.named_model(model).await?;
         let id = version_id(model, version);
         let gone = || Error::not_found("model version", &id);
-        let found = match self.0.catalog.table::<Registration>().get(&id).await? {
-            Some(registration) => registration,
-            None => Registration::from(&self.version(model, version).await.map_err(|_| gone())?),
+        let found = match self.0.catalog.table::<Registration>().get_revision(&id).await? {
+            Some((registration, read)) => (registration, Some(read)),
+            None => (Registration::from(&self.version(model, version).await.map_err(|_| gone())?), None),
         };
-        if found.deleted_at.is_some() { Err(gone()) } else { Ok(found) }
+        if found.0.deleted_at.is_some() { Err(gone()) } else { Ok(found) }
     }
 
     /// Every version of a model, or of all, that isn't deleted; in no order.
@@ -206,9 +221,11 @@ impl Registry<'_> {
         version: u32,
         description: &str,
     ) -> Result<Registration> {
-        let before = self.registration(model, version).await?;
-        let after = Registration { description: description.to_owned(), ..before.clone() };
-        self.put_registration(actor, &before, after, json!({"description": description}), None).await
+        let detail = json!({"description": description});
+        self.change_registration(actor, model, version, (detail, None), |registration| {
+            description.clone_into(&mut registration.description);
+        })
+        .await
     }
 
     /// Sets a property of a version, or removes it.
@@ -221,9 +238,6 @@ impl Registry<'_> {
         value: Option<&str>,
     ) -> Result<Registration> {
         let prompt = self.named_model(model).await?.is_prompt();
-        let before = self.registration(model, version).await?;
-        let mut after = before.clone();
-        set(&mut after.properties, key, value);
         let what = if value.is_some() { "set" } else { "deleted" };
         let event = Event::new(
             self.0.clock.now(),
@@ -235,8 +249,11 @@ impl Registry<'_> {
         .model(model)
         .version(version.to_string())
         .details(json!({"key": key, "value": value, "prompt": prompt}));
-        self.put_registration(actor, &before, after, json!({"property": key, "value": value}), Some(event))
-            .await
+        let detail = json!({"property": key, "value": value});
+        self.change_registration(actor, model, version, (detail, Some(event)), |registration| {
+            set(&mut registration.properties, key, value);
+        })
+        .await
     }
 
     /// Moves a version to a stage; with `alone`, the others of that stage are
@@ -249,42 +266,49 @@ impl Registry<'_> {
         stage: Stage,
         alone: bool,
     ) -> Result<Registration> {
-        let before = self.registration(model, version).await?;
+        self.registration(model, version).await?;
+        let change = async |version: u32, stage: Stage| {
+            let detail = json!({"stage": stage.name()});
+            self.change_registration(actor, model, version, (detail, None), |registration| {
+                registration.stage = stage;
+            })
+            .await
+        };
         if alone {
             for other in self.registrations(Some(model)).await? {
                 if other.stage == stage && other.version != version {
-                    let archived = Registration { stage: Stage::Archived, ..other.clone() };
-                    self.put_registration(actor, &other, archived, json!({"stage": "Archived"}), None)
-                        .await?;
+                    change(other.version, Stage::Archived).await?;
                 }
             }
         }
-        let after = Registration { stage, ..before.clone() };
-        self.put_registration(actor, &before, after, json!({"stage": stage.name()}), None).await
+        change(version, stage).await
     }
 
-    async fn put_registration(
+    /// Changes what is said about a version, with what the audit trail and the
+    /// subscribers are told.
+    async fn change_registration(
         &self,
         actor: &Actor,
-        before: &Registration,
-        after: Registration,
-        detail: serde_json::Value,
-        event: Option<Event>,
+        model: &str,
+        version: u32,
+        (detail, event): (serde_json::Value, Option<Event>),
+        how: impl Fn(&mut Registration),
     ) -> Result<Registration> {
-        let after = Registration { updated_at: self.0.clock.now(), ..after };
-        let id = version_id(&after.model, after.version);
-        let subject = Ref::to::<Version>(&id);
-        let mut change = self.0.change(actor, "registry.version.changed", subject).detail(detail);
-        if self.0.catalog.table::<Registration>().exists(&id).await? {
-            change.tx.require::<Registration>(&id, "updated_at", before.updated_at);
-        } else {
-            change.tx.require_absent::<Registration>(&id);
-        }
-        if let Some(event) = event {
-            change = change.event(event)?;
-        }
-        change.put(&after).commit().await?;
-        Ok(after)
+        let id = version_id(model, version);
+        again(|| async {
+            let (mut registration, read) = self.read_registration(model, version).await?;
+            how(&mut registration);
+            registration.updated_at = self.0.clock.now();
+            let subject = Ref::to::<Version>(&id);
+            let mut change = self.0.change(actor, "registry.version.changed", subject).detail(detail.clone());
+            bind::<Registration>(&mut change, &id, read);
+            if let Some(event) = &event {
+                change = change.event(event.clone())?;
+            }
+            change.put(&registration).commit().await?;
+            Ok(registration)
+        })
+        .await
     }
 }
 

@@ -6,7 +6,11 @@ use modelyard_catalog::Ref;
 use serde_json::json;
 
 use super::{
-    super::{Model, Registry, Version, VersionStatus, version_id},
+    super::{
+        Model, Registry, Version, VersionStatus,
+        again::{again, bind},
+        version_id,
+    },
     Registration,
 };
 use crate::{Error, Result, governance::Actor, names};
@@ -20,9 +24,13 @@ impl Registry<'_> {
     /// # Errors
     /// [`Code::Conflict`](crate::Code::Conflict) while it is deployed.
     pub async fn delete_version(&self, actor: &Actor, model: &str, version: u32) -> Result<()> {
-        let registration = self.registration(model, version).await?;
+        again(|| self.try_delete_version(actor, model, version)).await
+    }
+
+    async fn try_delete_version(&self, actor: &Actor, model: &str, version: u32) -> Result<()> {
+        let (before, read) = self.read_named_model(model).await?;
+        let (registration, state) = self.read_registration(model, version).await?;
         self.unused(model, Some(version)).await?;
-        let before = self.named_model(model).await?;
         let now = self.0.clock.now();
         let mut left = before.clone();
         left.aliases.retain(|_, named| *named != version);
@@ -30,7 +38,8 @@ impl Registry<'_> {
         let gone = Registration { deleted_at: Some(now), updated_at: now, ..registration };
         let subject = Ref::to::<Version>(version_id(model, version));
         let mut change = self.0.change(actor, "registry.version.deleted", subject);
-        change.tx.require::<Model>(model, "updated_at", before.updated_at);
+        bind::<Model>(&mut change, model, Some(read));
+        bind::<Registration>(&mut change, &version_id(model, version), state);
         change = change.put(&left).put(&gone);
         if let Some(archived) = self.archived(model, version, DELETED).await? {
             change = change.put(&archived);
@@ -47,13 +56,17 @@ impl Registry<'_> {
     /// # Errors
     /// [`Code::Conflict`](crate::Code::Conflict) while one of them is deployed.
     pub async fn delete_model(&self, actor: &Actor, name: &str) -> Result<()> {
-        let before = self.named_model(name).await?;
+        again(|| self.try_delete_model(actor, name)).await
+    }
+
+    async fn try_delete_model(&self, actor: &Actor, name: &str) -> Result<()> {
+        let (before, read) = self.read_named_model(name).await?;
         self.unused(name, None).await?;
         let now = self.0.clock.now();
         let gone =
             Model { aliases: Default::default(), deleted_at: Some(now), updated_at: now, ..before.clone() };
         let mut change = self.0.change(actor, "registry.model.deleted", Ref::of(&gone));
-        change.tx.require::<Model>(name, "updated_at", before.updated_at);
+        bind::<Model>(&mut change, name, Some(read));
         change = change.put(&gone);
         for registration in self.registrations(Some(name)).await? {
             if let Some(archived) = self.archived(name, registration.version, DELETED).await? {
@@ -74,7 +87,11 @@ impl Registry<'_> {
     /// one of its versions is deployed.
     pub async fn rename_model(&self, actor: &Actor, name: &str, new: &str) -> Result<Model> {
         names::check_model("new_name", new)?;
-        let before = self.named_model(name).await?;
+        again(|| self.try_rename_model(actor, name, new)).await
+    }
+
+    async fn try_rename_model(&self, actor: &Actor, name: &str, new: &str) -> Result<Model> {
+        let (before, read) = self.read_named_model(name).await?;
         if self.0.catalog.table::<Model>().exists(new).await? {
             return Err(Error::conflict(format!(
                 "the model {new:?} is there already, or was and its history is"
@@ -93,7 +110,7 @@ impl Registry<'_> {
             .change(actor, "registry.model.renamed", Ref::of(&renamed))
             .detail(json!({"from": name, "to": new}))
             .from_edge("renamed-from", Ref::of(&gone));
-        change.tx.require::<Model>(name, "updated_at", before.updated_at);
+        bind::<Model>(&mut change, name, Some(read));
         change = change.insert(&renamed).put(&gone);
         for registration in self.registrations(Some(name)).await? {
             let number = registration.version;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod tracked;
+
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use modelyard_clock::Clock;
@@ -188,6 +190,7 @@ async fn a_model_based_sweep_repeats_with_its_seed_and_stops_what_falls_behind()
         let steps = run.history.iter().filter(|point| point.name == "validation_log_loss");
         assert_eq!(steps.map(|point| point.step).max(), Some(rung.step));
         assert!(run.error.unwrap().contains(&format!("stopped early at step {}", rung.step)));
+        tracked::is_pruned(&platform, &trial.run);
     }
     // Whoever was let through a rung was among the best half of those that had come to it.
     for step in [4, 8, 16] {
@@ -234,6 +237,7 @@ async fn folds_decide_without_the_test_rows() {
         assert!(metric(&run, "cv_roc_auc_std") > 0.0);
         assert_ne!(metric(&run, "roc_auc"), trial.value.unwrap(), "the test rows are others");
         assert!(run.component.is_some(), "a model that can be registered");
+        tracked::has_folds(&platform, &run, 3);
     }
     assert!(
         sweep.best_value

@@ -199,7 +199,7 @@ impl JobsOf<'_> {
                 return;
             }
             if second >= 5 {
-                running.iter().for_each(Progress::cancel);
+                running.iter().for_each(Progress::interrupt);
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }

@@ -218,7 +218,9 @@ impl Platform {
         let deliveries = self.notifier.run(stop(shutdown.clone()));
         let scaling = self.scaling();
         let upkeep = scaling.upkeep(stop(shutdown.clone()));
-        tokio::join!(schedules, deliveries, upkeep, self.add_builtin(stop(shutdown.clone())));
+        let experiments = self.experiments();
+        let left = experiments.go_on_with_sweeps();
+        tokio::join!(schedules, deliveries, upkeep, self.add_builtin(stop(shutdown.clone())), left);
         self.jobs().drain().await;
         if let Err(error) = self.tables.predictions().flush().await {
             tracing::error!(%error, "the prediction log could not be flushed");

@@ -39,6 +39,7 @@ pub struct Progress(Arc<State>);
 struct State {
     seen: Mutex<Seen>,
     cancelled: AtomicBool,
+    interrupted: AtomicBool,
     parent: Option<Progress>,
     watch: Option<Watch>,
 }
@@ -75,6 +76,19 @@ impl Progress {
     /// Asks the work to stop.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks the work to stop because the process ends, unless somebody has
+    /// cancelled it already.
+    pub(crate) fn interrupt(&self) {
+        if !self.0.cancelled.swap(true, Ordering::Relaxed) {
+            self.0.interrupted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the work stops because the process ends.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.0.interrupted.load(Ordering::Relaxed)
     }
 
     /// Whether somebody asked the work to stop.

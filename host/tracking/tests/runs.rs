@@ -79,8 +79,7 @@ async fn a_run_may_be_given_its_id_and_opened_again() {
     assert_eq!(code(&store.create_run(given(id)).await.unwrap_err()), "RESOURCE_ALREADY_EXISTS");
     assert_eq!(code(&store.reopen_run(id).await.unwrap_err()), "INVALID_PARAMETER_VALUE");
     store.restore_run(id).await.unwrap();
-    let ended =
-        UpdateRun { status: Some(RunStatus::Killed), end_time: Some(7), ..UpdateRun::default() };
+    let ended = UpdateRun { status: Some(RunStatus::Killed), end_time: Some(7), ..UpdateRun::default() };
     store.update_run(id, ended).await.unwrap();
     store.reopen_run(id).await.unwrap();
     drop(store);

@@ -82,7 +82,7 @@ pub(crate) struct Command {
     /// Cross-validate by time on so many folds.
     #[arg(long, value_name = "N")]
     folds: Option<u32>,
-    /// Go on with a sweep that failed, was cancelled or was interrupted.
+    /// Go on with a sweep that failed or was cancelled.
     #[arg(long, value_name = "SWEEP", conflicts_with_all = ["experiment", "file", "metric"])]
     resume: Option<String>,
     #[command(flatten)]

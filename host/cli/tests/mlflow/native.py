@@ -39,8 +39,8 @@ assert client.list_artifacts(version.run_id) == []
 TRIALS = 4
 sweep = call("POST", "/experiments/side/sweeps", {
     "metric": "log_loss", "maximize": False, "strategy": "random", "max_runs": TRIALS, "parallel": 2, "seed": 5,
-    "trainers": [{"plugin": "training-gbdt", "parameters": {"rounds": 10_000, "min_data_in_leaf": 2},
-                  "search": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}}}],
+    "trainers": [{"plugin": "training-gbdt", "parameters": {"rounds": 10_000, "min_data_in_leaf": 1, "max_leaves": 64},
+                  "search": {"learning_rate": {"low": 0.0001, "high": 0.001, "log": True}}}],
 })["sweep"]
 parent = sweep["id"].replace("-", "")
 of_sweep = f"tags.\"mlflow.parentRunId\" = '{parent}'"
@@ -61,7 +61,7 @@ def live():
 
 child, points = eventually("a trial under way with live metrics", live)
 assert client.get_run(parent).info.status == "RUNNING"
-assert child.data.params["rounds"] == "10000" and 0.001 <= float(child.data.params["learning_rate"]) <= 0.1
+assert child.data.params["rounds"] == "10000" and 0.0001 <= float(child.data.params["learning_rate"]) <= 0.001
 assert child.data.tags["modelyard.sweep"] == sweep["id"] and child.info.run_name.startswith("trial-")
 grown = eventually("more of it", lambda: len(client.get_metric_history(child.info.run_id, "train_log_loss")) > len(points))
 eventually("the sweep's end", lambda: client.get_run(parent).info.status != "RUNNING")

@@ -9,9 +9,7 @@ use modelyard_tables::Schema;
 use serde_json::json;
 
 use super::{Format, Imported, Model, Registry, Version, VersionStatus, again::again, versions};
-use crate::{
-    Error, Result, experiments::Task, governance::Actor, names, plugins::PluginRecord, tensors,
-};
+use crate::{Error, Result, experiments::Task, governance::Actor, names, plugins::PluginRecord, tensors};
 
 /// A model file, and what its sender says about it.
 #[derive(Clone, Debug)]

@@ -14,9 +14,9 @@ mod runs;
 mod uploads;
 
 pub use artifacts::{Artifacts, Entry, Upload};
-pub(crate) use native::run_id;
 /// The store's records, operations and search language.
 pub use modelyard_tracking as store;
+pub(crate) use native::run_id;
 pub use path::ArtifactPath;
 pub use register::Wanted;
 pub(crate) use runs::Followed;

@@ -72,10 +72,9 @@ impl Sheet {
         }
     }
 
-    /// A sweep, which is its trials' parent. Who began it is known as it begins;
-    /// its record doesn't tell.
-    pub(super) fn of_sweep(sweep: &Sweep, by: &str) -> Self {
-        let mut tags = source(by);
+    /// A sweep, which is its trials' parent.
+    pub(super) fn of_sweep(sweep: &Sweep) -> Self {
+        let mut tags = source(&sweep.created_by);
         tags.push(tag(SWEEP, &sweep.id));
         tags.push(tag("modelyard.strategy", &word(&sweep.spec.strategy)));
         tags.push(tag("modelyard.metric", &sweep.spec.metric));
@@ -85,7 +84,7 @@ impl Sheet {
             id: run_id(&sweep.id),
             experiment: sweep.spec.experiment.clone(),
             name: format!("sweep-{}", short(&sweep.id)),
-            user: by.to_owned(),
+            user: sweep.created_by.clone(),
             start: sweep.created_at.micros() / 1000,
             params: vec![],
             tags,
@@ -139,7 +138,12 @@ impl End {
         tags.extend(sweep.best.iter().map(|run| tag("modelyard.best_run", &run_id(run))));
         tags.extend(sweep.error.iter().map(|error| tag(ERROR, error)));
         let at = sweep.finished_at.map(|at| at.micros() / 1000);
-        Some(Self { status, at, metrics: sweep.best_value.map(|value| (best, value)).into_iter().collect(), tags })
+        Some(Self {
+            status,
+            at,
+            metrics: sweep.best_value.map(|value| (best, value)).into_iter().collect(),
+            tags,
+        })
     }
 }
 
@@ -191,7 +195,8 @@ fn params(spec: &ExperimentSpec) -> Vec<Param> {
     }
     let param = |(name, value): (String, String)| Param { key: key(&name), value: cut(&value, PARAM).into() };
     // Names that came to be the same are one parameter.
-    let unique: BTreeMap<Text, Param> = found.into_iter().map(param).map(|param| (param.key.clone(), param)).collect();
+    let unique: BTreeMap<Text, Param> =
+        found.into_iter().map(param).map(|param| (param.key.clone(), param)).collect();
     unique.into_values().collect()
 }
 
@@ -281,21 +286,25 @@ mod tests {
         let told = |spec: &ExperimentSpec| -> Vec<String> {
             params(spec).iter().map(|param| format!("{}={}", param.key, param.value)).collect()
         };
-        let parameters = json!({"rounds": 5, "seed": "mine", "tree": {"leaves": [1, 2], "deep": true}, "none": null});
+        let parameters =
+            json!({"rounds": 5, "seed": "mine", "tree": {"leaves": [1, 2], "deep": true}, "none": null});
         let full = spec(
             json!({"plugin": "training-gbdt", "parameters": parameters}),
             json!({"plugin": "features-standard", "parameters": {"steps": [{"do": "one-hot"}]}}),
         );
-        assert_eq!(told(&full), [
-            "features.plugin=features-standard",
-            r#"features.steps=[{"do":"one-hot"}]"#,
-            "none=null",
-            "plugin=training-gbdt",
-            "rounds=5",
-            "seed=mine",
-            "tree.deep=true",
-            "tree.leaves=[1,2]",
-        ]);
+        assert_eq!(
+            told(&full),
+            [
+                "features.plugin=features-standard",
+                r#"features.steps=[{"do":"one-hot"}]"#,
+                "none=null",
+                "plugin=training-gbdt",
+                "rounds=5",
+                "seed=mine",
+                "tree.deep=true",
+                "tree.leaves=[1,2]",
+            ]
+        );
         let bare = spec(json!({"plugin": "training-linear"}), Value::Null);
         assert_eq!(told(&bare), ["plugin=training-linear", "seed=7"]);
         let long = spec(json!({"plugin": "p", "parameters": {"text": "ü".repeat(7000)}}), Value::Null);

@@ -25,7 +25,6 @@ use super::{
 use crate::{
     Error, Platform, Result,
     experiments::{Run, Sweep, Trial},
-    governance::Actor,
     progress::Progress,
 };
 
@@ -55,8 +54,8 @@ impl Tracking<'_> {
     }
 
     /// Shows a sweep that begins, or begins again.
-    pub(crate) async fn sweep_began(&self, actor: &Actor, sweep: &Sweep) {
-        let begun = self.open(&Sheet::of_sweep(sweep, &actor.name)).await;
+    pub(crate) async fn sweep_began(&self, sweep: &Sweep) {
+        let begun = self.open(&Sheet::of_sweep(sweep)).await;
         warn(begun.map(drop), &sweep.id);
     }
 
@@ -64,7 +63,7 @@ impl Tracking<'_> {
     pub(crate) async fn sweep_ended(&self, sweep: &Sweep) {
         let Some(end) = End::of_sweep(sweep) else { return };
         let step = i64::try_from(sweep.runs.len()).unwrap_or(i64::MAX);
-        let closed = self.close(&Sheet::of_sweep(sweep, ""), end, &[], step).await;
+        let closed = self.close(&Sheet::of_sweep(sweep), end, &[], step).await;
         warn(closed, &sweep.id);
     }
 
@@ -336,11 +335,7 @@ async fn follow(follower: Arc<Follower>) {
 impl Follower {
     /// Writes the points that came since. `known` are steps that an earlier
     /// attempt at the same run wrote; none: the run isn't begun yet.
-    async fn write(
-        &self,
-        sources: &mut Vec<Source>,
-        known: &mut Option<HashSet<(Text, i64)>>,
-    ) -> Result<()> {
+    async fn write(&self, sources: &mut Vec<Source>, known: &mut Option<HashSet<(Text, i64)>>) -> Result<()> {
         let tracked = self.platform.tracked();
         let known = match known {
             Some(known) => known,

@@ -78,7 +78,7 @@ pub(super) fn has_folds(platform: &Platform, native: &Run, folds: usize) {
 
 /// Trains for long enough that somebody can look on.
 fn slow() -> Value {
-    json!({"rounds": 10_000, "min_data_in_leaf": 5, "report_every": 10})
+    json!({"rounds": 10_000, "min_data_in_leaf": 1, "max_leaves": 64, "report_every": 10})
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,9 +136,9 @@ async fn a_run_is_a_run_of_the_tracking_store() {
 async fn a_sweeps_trials_are_seen_while_they_run_and_nothing_is_doubled() {
     let dir = tempfile::tempdir().unwrap();
     let platform = platform(dir.path()).await;
-    let wanted = json!({"experiment": "sex", "metric": "roc_auc", "strategy": "random", "max_runs": 3,
+    let wanted = json!({"experiment": "sex", "metric": "roc_auc", "strategy": "random", "max_runs": 8,
         "parallel": 2, "trainers": [{"plugin": "training-gbdt", "parameters": slow(),
-            "search": {"learning_rate": {"low": 0.01, "high": 0.3}}}]});
+            "search": {"learning_rate": {"low": 0.0001, "high": 0.001}}}]});
     let (sweep, job) = platform.experiments().start_sweep(&me(), spec(wanted)).await.unwrap();
     eventually("a trial under way with live metrics", async || {
         platform.tracking.run(&id(&sweep.id)).is_ok()
@@ -184,7 +184,10 @@ async fn a_sweeps_trials_are_seen_while_they_run_and_nothing_is_doubled() {
 /// A sweep that is through is shown as its records say.
 async fn ended(platform: &Platform, sweep: &Sweep) {
     let parent = shown(platform, &sweep.id);
-    assert_eq!((parent.info.status, tag(&parent, "modelyard.status")), (RunStatus::Finished, Some("finished")));
+    assert_eq!(
+        (parent.info.status, tag(&parent, "modelyard.status")),
+        (RunStatus::Finished, Some("finished"))
+    );
     assert_eq!(tag(&parent, "modelyard.best_run").map(str::to_owned), sweep.best.as_deref().map(id));
     assert_eq!(value(&parent, &format!("best_{}", sweep.spec.metric)), sweep.best_value);
     assert_eq!(tag(&parent, "modelyard.error"), None);
@@ -209,7 +212,8 @@ async fn what_a_killed_process_left_is_put_right_at_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let first = platform(dir.path()).await;
     let (sweep, trials) =
-        swept(&first, json!({"experiment": "sex", "metric": "roc_auc", "parameters": {"rounds": [2, 3]}})).await;
+        swept(&first, json!({"experiment": "sex", "metric": "roc_auc", "parameters": {"rounds": [2, 3]}}))
+            .await;
     let (done, left) = (trained(&first, json!({})).await, trained(&first, json!({"/seed": 8})).await);
     let before = history(&first, &done.id, "validation_log_loss");
     // Killed between the two records of an end, and in the middle of a training.
@@ -222,7 +226,8 @@ async fn what_a_killed_process_left_is_put_right_at_the_next_start() {
     };
     first.catalog.table::<Run>().update(&left.id, under_way).await.unwrap();
     // And one that was not yet written there.
-    let unseen = Run { id: "0198c0de-0000-7000-8000-00000000abcd".into(), status: Status::Pending, ..left.clone() };
+    let unseen =
+        Run { id: "0198c0de-0000-7000-8000-00000000abcd".into(), status: Status::Pending, ..left.clone() };
     first.catalog.table().insert(&unseen).await.unwrap();
     // A client's own run is its own business.
     let theirs = tracking::CreateRun { experiment_id: "0".into(), ..Default::default() };

@@ -218,7 +218,7 @@ async fn trials(
     Ok(Json(platform.experiments().trials(&id, page.limit(), page.after).await?.into()))
 }
 
-/// Goes on with a sweep that failed, was cancelled or was interrupted; trials that ended are not run again.
+/// Goes on with a sweep that failed or was cancelled; trials that ended are not run again.
 #[utoipa::path(post, path = "/api/v1/experiments/sweeps/{id}/resume", tag = "experiments", responses((status = 202, body = StartedSweep), (status = 200, body = Sweep)))]
 async fn resume_sweep(
     State(platform): State<Platform>,

@@ -5,17 +5,18 @@
 //!   the experiment at a place.
 //! - [`tpe`]: where to look next. [`halving`]: who goes on. [`folds`]:
 //!   cross-validation by time. Each is an algorithm of its own.
-//! - [`trial`]: one combination, tried.
+//! - [`trial`]: one combination, tried. [`resume`]: what was broken off.
 //!
 //! Every trial is a run and a record of its own, written when it is proposed and
 //! again, together with its run, when it ends: a killed process loses the trials
-//! under way and nothing else, and a sweep that is resumed runs only those again.
+//! under way and nothing else, and a sweep that goes on runs only those again.
 
 mod check;
 mod folds;
 mod halving;
 mod plan;
 mod records;
+mod resume;
 mod space;
 mod tpe;
 mod trial;
@@ -73,6 +74,8 @@ impl Experiments<'_> {
             finished_at: None,
             error: None,
             notes: vec![],
+            created_by: actor.name.clone(),
+            restarts: vec![],
         };
         self.0
             .change(actor, "experiments.sweep.created", Ref::of(&sweep))
@@ -80,30 +83,6 @@ impl Experiments<'_> {
             .insert(&sweep)
             .commit()
             .await?;
-        self.begin_sweep(actor, sweep).await
-    }
-
-    /// Goes on with a sweep that failed, was cancelled or was interrupted: the
-    /// trials that ended stay, those that didn't are run again.
-    pub async fn resume_sweep(&self, actor: &Actor, id: &str) -> Result<(Sweep, Job)> {
-        let _one = self.0.resuming.lock().await;
-        let mut sweep = self.sweep(id).await?;
-        if !matches!(sweep.status, Status::Failed | Status::Cancelled) {
-            let status = serde_json::to_value(sweep.status)?;
-            return Err(Error::conflict(format!(
-                "the sweep is {}; one that failed, was cancelled or was interrupted can be resumed",
-                status.as_str().unwrap_or_default()
-            )));
-        }
-        if sweep.experiment.is_none() {
-            return Err(Error::conflict(
-                "the sweep was begun by an older version that kept too little of it",
-            ));
-        }
-        sweep.status = Status::Running;
-        sweep.error = None;
-        sweep.finished_at = None;
-        self.0.change(actor, "experiments.sweep.resumed", Ref::of(&sweep)).put(&sweep).commit().await?;
         self.begin_sweep(actor, sweep).await
     }
 
@@ -158,15 +137,20 @@ impl Experiments<'_> {
     async fn sweep_work(&self, actor: &Actor, id: &str, progress: &Progress) -> Result<Sweep> {
         let mut sweep = self.sweep(id).await?;
         // Before its trials, which name it as their parent.
-        self.0.tracked().sweep_began(actor, &sweep).await;
+        self.0.tracked().sweep_began(&sweep).await;
         let outcome = self.sweep_trials(actor, &mut sweep, progress).await;
         sweep.finished_at = Some(self.0.clock.now());
         sweep.status = match &outcome {
             Ok(()) => Status::Finished,
+            // It goes on when the platform runs again.
+            Err(error) if error.code == Code::Cancelled && progress.is_interrupted() => Status::Pending,
             Err(error) if error.code == Code::Cancelled => Status::Cancelled,
             Err(_) => Status::Failed,
         };
         sweep.error = outcome.as_ref().err().map(ToString::to_string);
+        if sweep.status == Status::Pending {
+            (sweep.finished_at, sweep.error) = (None, None);
+        }
         self.0
             .change(actor, "experiments.sweep.ended", Ref::of(&sweep))
             .detail(json!({"status": sweep.status, "best": sweep.best, "value": sweep.best_value}))
@@ -317,27 +301,6 @@ impl Experiments<'_> {
         }
         let whole = self.prepare_set(spec, set, None, progress).await?;
         Ok(Data { whole, folds })
-    }
-
-    /// Marks the sweeps and trials that a killed process left under way.
-    pub(super) async fn recover_sweeps(&self) -> Result<()> {
-        let trials = self.0.catalog.table::<Trial>();
-        for trial in trials.all(Query::new().eq("status", TrialStatus::Running)).await? {
-            let id = modelyard_catalog::Record::id(&trial);
-            trials.update(&id, |trial| trial.status = TrialStatus::Interrupted).await?;
-        }
-        let sweeps = self.0.catalog.table::<Sweep>();
-        for sweep in sweeps.all(Query::new().eq("status", Status::Running)).await? {
-            let now = self.0.clock.now();
-            sweeps
-                .update(&sweep.id, |sweep| {
-                    sweep.status = Status::Failed;
-                    sweep.finished_at = Some(now);
-                    sweep.error = Some("interrupted: the server stopped while it ran; resume it".into());
-                })
-                .await?;
-        }
-        Ok(())
     }
 }
 

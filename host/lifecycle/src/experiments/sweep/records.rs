@@ -227,6 +227,13 @@ pub struct Sweep {
     /// What else should be known of it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Who asked.
+    #[serde(default)]
+    pub created_by: String,
+    /// How many of its trials had ended each time it went on by itself after the
+    /// server had been killed, since a trial last ended.
+    #[serde(default)]
+    pub restarts: Vec<u64>,
 }
 
 impl Record for Sweep {

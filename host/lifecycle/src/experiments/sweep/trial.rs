@@ -10,9 +10,7 @@ use super::{
     RungValue, SweepSpec, Trial, TrialStatus,
     halving::{Rungs, Stopped},
 };
-use crate::{
-    Code, Error, Platform, Result, governance::Actor, progress::Progress, tracking::Followed,
-};
+use crate::{Code, Error, Platform, Result, governance::Actor, progress::Progress, tracking::Followed};
 
 /// The rows of one feature set.
 pub(super) struct Data {

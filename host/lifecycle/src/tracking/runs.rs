@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How often live metrics are written.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(500);
 /// Points written at once; the store takes a thousand of everything.
 const POINTS: usize = 800;
 /// Parameters written at once.

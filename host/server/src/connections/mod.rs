@@ -239,19 +239,30 @@ mod tests {
 
     use super::*;
 
-    /// A server of these connections, its address, and what ends it.
-    async fn serving(options: Options) -> (std::net::SocketAddr, watch::Sender<bool>) {
+    /// A server of these connections.
+    struct Serving {
+        address: std::net::SocketAddr,
+        /// Ends it.
+        stop: watch::Sender<bool>,
+        /// Has a permit for every slow answer that was begun.
+        begun: Arc<Semaphore>,
+    }
+
+    async fn serving(options: Options) -> Serving {
         let (stop, shutdown) = watch::channel(false);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let slow = || async {
+        let begun = Arc::new(Semaphore::new(0));
+        let asked = begun.clone();
+        let slow = move || async move {
+            asked.add_permits(1);
             tokio::time::sleep(Duration::from_secs(2)).await;
             "slow"
         };
         let router = Router::new().route("/", get(|| async { "here" })).route("/slow", get(slow));
         let connections = Connections::new(&options, shutdown);
         tokio::spawn(async move { connections.serve(listener, router, Protocol::Http1).await });
-        (address, stop)
+        Serving { address, stop, begun }
     }
 
     async fn ask(stream: &mut TcpStream, path: &str) -> String {
@@ -273,7 +284,8 @@ mod tests {
 
     #[tokio::test]
     async fn silent_connections_make_room_and_busy_ones_stay() {
-        let (address, _stop) = serving(Options { max: 4, head_seconds: 60, ..Options::default() }).await;
+        let Serving { address, stop: _stop, begun } =
+            serving(Options { max: 4, head_seconds: 60, ..Options::default() }).await;
         let mut silent = Vec::new();
         for _ in 0..3 {
             silent.push(TcpStream::connect(address).await.unwrap());
@@ -282,7 +294,7 @@ mod tests {
         assert!(ask(&mut used, "/").await.ends_with("here"));
         tokio::time::sleep(IDLE).await;
         let busy = tokio::spawn(async move { (ask(&mut used, "/slow").await, used) });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        begun.acquire().await.unwrap().forget();
         let mut more = TcpStream::connect(address).await.unwrap();
         assert!(ask(&mut more, "/").await.ends_with("here"));
         for stream in &mut silent {
@@ -295,7 +307,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_has_its_time() {
-        let (address, _stop) = serving(Options { head_seconds: 1, ..Options::default() }).await;
+        let Serving { address, stop: _stop, .. } =
+            serving(Options { head_seconds: 1, ..Options::default() }).await;
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut drip = TcpStream::connect(address).await.unwrap();
         let dripping = async {
@@ -313,12 +326,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_waits_for_what_is_asked() {
-        let (address, stop) = serving(Options::default()).await;
+        let Serving { address, stop, begun } = serving(Options::default()).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         assert!(ask(&mut idle, "/").await.ends_with("here"));
         let mut busy = TcpStream::connect(address).await.unwrap();
         let asked = tokio::spawn(async move { ask(&mut busy, "/slow").await });
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        begun.acquire().await.unwrap().forget();
         stop.send_replace(true);
         assert!(is_closed(&mut idle, Duration::from_secs(1)).await);
         assert!(asked.await.unwrap().ends_with("slow"));

@@ -285,6 +285,7 @@ pub fn output_columns(tensor: &wit::Tensor, spec: Option<&wit::TensorSpec>) -> V
         wit::TensorData::Int64(values) if tensor.shape.len() == 1 => {
             return vec![tables::Column::new(&tensor.name, Values::S64(values.clone()))];
         }
+        other if width == 1 => return vec![tables::Column::new(&tensor.name, Values::F64(floats(other)))],
         other => floats(other),
     };
     let column = |class: usize| {

@@ -69,6 +69,9 @@ pub(crate) struct Endpoint {
 
 /// One version behind an endpoint.
 pub(crate) struct Target {
+    /// The deployment as the prediction log names it.
+    pub(super) logged_as: Arc<str>,
+    pub(super) model: Arc<str>,
     pub(crate) version: u32,
     pub(crate) weight: u32,
     pub(crate) predictor: Predictor,
@@ -113,6 +116,7 @@ pub(crate) struct Lookup {
 impl Target {
     pub(crate) async fn new(
         platform: &Platform,
+        logged_as: &str,
         version: &Version,
         weight: u32,
         limits: &Limits,
@@ -134,6 +138,8 @@ impl Target {
         });
         let options = limits.options();
         Ok(Self {
+            logged_as: logged_as.into(),
+            model: version.model.as_str().into(),
             version: version.version,
             weight,
             predictor,

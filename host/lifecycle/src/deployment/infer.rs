@@ -18,13 +18,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Deployments, SHADOW,
+    Deployments,
     chain::sum,
     endpoint::{Endpoint, Prepared, Target},
     meter::micros,
-    predictor::Predicted,
 };
-use crate::{Code, Error, Platform, Result, SPANS, columns, governance::Actor};
+use crate::{Code, Error, Result, SPANS, columns, governance::Actor};
 
 /// What a caller asks.
 #[derive(Clone, Debug, Default)]
@@ -131,21 +130,13 @@ impl Deployments<'_> {
         }
         drop(span);
         let entities = request.entity.map(|entity| vec![Some(entity); rows as usize]).unwrap_or_default();
-        let prediction = prediction(
-            self.0,
-            id,
-            &endpoint.spec.name,
-            &endpoint,
-            target,
-            rows,
-            features,
-            &predicted,
-            latency_us,
-        );
-        let prediction = Prediction { entities, ..prediction };
+        let prediction = Prediction {
+            entities,
+            ..target.prediction(id, self.0.clock.now(), rows, features, &predicted.outputs, latency_us)
+        };
         self.0.tables.predictions().record(&prediction).await?;
         if let Some((shadow, inputs, kept)) = shadowed {
-            self.call_shadow(endpoint.clone(), shadow, inputs, kept, prediction);
+            self.call_shadow(shadow, inputs, kept, prediction);
         }
         Ok(Answer {
             prediction_id: id,
@@ -264,14 +255,7 @@ impl Deployments<'_> {
 
     /// Calls the shadow beside; its answer is only recorded, under the same id,
     /// so that the same labels judge it.
-    fn call_shadow(
-        &self,
-        endpoint: Arc<Endpoint>,
-        shadow: Arc<Target>,
-        inputs: Vec<Tensor>,
-        kept: Vec<Tensor>,
-        of: Prediction,
-    ) {
+    fn call_shadow(&self, shadow: Arc<Target>, inputs: Vec<Tensor>, kept: Vec<Tensor>, of: Prediction) {
         let platform = self.0.clone();
         tokio::spawn(async move {
             let started = Instant::now();
@@ -282,12 +266,10 @@ impl Deployments<'_> {
             match answered.await {
                 Ok(predicted) => {
                     let latency = micros(started.elapsed());
-                    let name = format!("{}{SHADOW}", endpoint.spec.name);
-                    let mut prediction = prediction(
-                        &platform, of.id, &name, &endpoint, &shadow, of.rows, features, &predicted, latency,
-                    );
-                    prediction.at = of.at;
-                    prediction.entities = of.entities;
+                    let prediction = Prediction {
+                        entities: of.entities,
+                        ..shadow.prediction(of.id, of.at, of.rows, features, &predicted.outputs, latency)
+                    };
                     if let Err(error) = platform.tables.predictions().record(&prediction).await {
                         tracing::warn!(%error, "a shadow's prediction could not be recorded");
                     }
@@ -370,36 +352,32 @@ fn logged(inputs: &[Tensor]) -> Vec<Column> {
     inputs.iter().flat_map(|tensor| columns::output_columns(tensor, None)).collect()
 }
 
-#[allow(clippy::too_many_arguments)]
-fn prediction(
-    platform: &Platform,
-    id: Uuid,
-    deployment: &str,
-    endpoint: &Endpoint,
-    target: &Target,
-    rows: u32,
-    features: Vec<Column>,
-    predicted: &Predicted,
-    latency_us: u64,
-) -> Prediction {
-    let specs = &target.predictor.signature().outputs;
-    let outputs = predicted
-        .outputs
-        .iter()
-        .flat_map(|tensor| {
-            columns::output_columns(tensor, specs.iter().find(|spec| spec.name == tensor.name))
-        })
-        .collect();
-    Prediction {
-        id,
-        deployment: deployment.to_owned(),
-        model: endpoint.spec.model.clone(),
-        version: target.version,
-        at: platform.clock.now(),
-        rows,
-        features,
-        outputs,
-        latency_us,
-        entities: vec![],
+impl Target {
+    /// What the log keeps of a call.
+    fn prediction(
+        &self,
+        id: Uuid,
+        at: Timestamp,
+        rows: u32,
+        features: Vec<Column>,
+        outputs: &[Tensor],
+        latency_us: u64,
+    ) -> Prediction {
+        let specs = &self.predictor.signature().outputs;
+        let spec = |tensor: &Tensor| specs.iter().find(|spec| spec.name == tensor.name);
+        let outputs =
+            outputs.iter().flat_map(|tensor| columns::output_columns(tensor, spec(tensor))).collect();
+        Prediction {
+            id,
+            deployment: self.logged_as.clone(),
+            model: self.model.clone(),
+            version: self.version,
+            at,
+            rows,
+            features,
+            outputs,
+            latency_us,
+            entities: vec![],
+        }
     }
 }

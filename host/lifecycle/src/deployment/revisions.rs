@@ -10,7 +10,7 @@ use modelyard_tables::{RecordBatch, Schema, Window};
 use serde_json::json;
 
 use super::{
-    Chain, Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Revision,
+    Chain, Deployment, DeploymentSpec, DeploymentStatus, Deployments, EndpointStats, Revision, SHADOW,
     endpoint::{Endpoint, Lookup, Target},
     revision_id,
 };
@@ -125,10 +125,13 @@ impl Deployments<'_> {
     async fn endpoint(&self, spec: &DeploymentSpec, chain: &Chain) -> Result<Endpoint> {
         let mut routes = Vec::new();
         for route in &spec.routes {
-            routes.push(self.target(spec, chain, &route.version, route.weight).await?);
+            routes.push(self.target(&spec.name, spec, chain, &route.version, route.weight).await?);
         }
         let shadow = match &spec.shadow {
-            Some(version) => Some(Arc::new(self.target(spec, chain, version, 0).await?)),
+            Some(version) => {
+                let logged_as = format!("{}{SHADOW}", spec.name);
+                Some(Arc::new(self.target(&logged_as, spec, chain, version, 0).await?))
+            }
             None => None,
         };
         let meter =
@@ -138,6 +141,7 @@ impl Deployments<'_> {
 
     async fn target(
         &self,
+        logged_as: &str,
         spec: &DeploymentSpec,
         chain: &Chain,
         version: &str,
@@ -158,7 +162,7 @@ impl Deployments<'_> {
                 ttl_seconds: view.spec.ttl_seconds,
             });
         }
-        Target::new(self.0, &version, weight, &spec.limits, chain, lookups).await
+        Target::new(self.0, logged_as, &version, weight, &spec.limits, chain, lookups).await
     }
 
     /// The specification with aliases as numbers, checked.

@@ -13,6 +13,7 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 use super::{
     call::Wanted,
@@ -112,8 +113,9 @@ fn take<'a>(size: &Value, raw: &mut Option<&'a [u8]>) -> Result<&'a [u8], String
 #[derive(Debug)]
 struct Data {
     values: Values,
-    /// The length of the lists at each depth, and where the elements stand.
-    lengths: [Option<usize>; DEPTH],
+    /// The length of the lists at each depth. Most data are one list.
+    lengths: SmallVec<[Option<usize>; 2]>,
+    /// Where the elements stand.
     leaf: Option<usize>,
     /// The first thing that was wrong; nothing is kept after it.
     fault: Option<Fault>,
@@ -142,7 +144,7 @@ impl Data {
         let unknown = matches!(typed, Some(None));
         let fault = unknown.then(|| Fault::Other("the datatype is not known".to_owned()));
         let values = typed.flatten().map_or(Values::Later(Vec::new()), Values::Typed);
-        Self { values, lengths: [None; DEPTH], leaf: None, fault, absent: false }
+        Self { values, lengths: SmallVec::new(), leaf: None, fault, absent: false }
     }
 
     fn wrong(&mut self, fault: impl Into<String>) {
@@ -170,6 +172,9 @@ impl Data {
     }
 
     fn close(&mut self, depth: usize, length: usize) {
+        if self.lengths.len() <= depth {
+            self.lengths.resize(depth + 1, None);
+        }
         if let Some(known) = self.lengths.get_mut(depth)
             && *known.get_or_insert(length) != length
         {
@@ -198,13 +203,16 @@ impl Data {
         };
         let (found, _) = check::elements(&data);
         input::fits(shape, count, found)?;
+        if self.lengths.len() < 2 {
+            return Ok(data);
+        }
         let nested: Vec<usize> = self.lengths.iter().flatten().copied().collect();
         let same = nested
             .iter()
             .filter(|size| **size != 1)
             .map(|size| *size as u64)
             .eq(shape.iter().filter(|size| **size != 1).map(|size| size.unsigned_abs()));
-        if nested.len() > 1 && !same && found > 0 {
+        if !same && found > 0 {
             return Err(format!("its data is nested as {nested:?} where its shape is {shape:?}"));
         }
         Ok(data)

@@ -17,10 +17,14 @@ use std::{
     collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use modelyard_blobs::Digest;
 use modelyard_clock::Timestamp;
 use parking_lot::{Mutex, RwLock};
@@ -60,7 +64,7 @@ struct Inner {
     /// One sealing or erasure at a time.
     sealing: tokio::sync::Mutex<()>,
     ids: Mutex<HashMap<Digest, Ids>>,
-    last: RwLock<HashMap<String, Timestamp>>,
+    last: Last,
     /// Whether `record` waits.
     immediate: bool,
     /// The directory is this process's as long as somebody can write to it.
@@ -88,13 +92,13 @@ impl PredictionLog {
         crate::log::remove_temporary(dir)?;
         let manifest_path = dir.join("manifest.json");
         let manifest = Manifest::load(&manifest_path)?;
-        let mut last: HashMap<String, Timestamp> = HashMap::new();
+        let last = Last::default();
         for file in &manifest.files {
-            latest(&mut last, &file.deployment, file.last_at);
+            last.called(&file.deployment, file.last_at);
         }
         let log = Log::open(&dir.join("segments"), limits.interval, manifest.through, |payload| {
             let head = decode_head(&mut Decoder(payload))?;
-            latest(&mut last, &head.deployment, head.at);
+            last.called(&head.deployment, head.at);
             Ok(head)
         })?;
         let inner = Arc::new(Inner {
@@ -105,7 +109,7 @@ impl PredictionLog {
             labels,
             sealing: tokio::sync::Mutex::new(()),
             ids: Mutex::new(HashMap::new()),
-            last: RwLock::new(last),
+            last,
             immediate: limits.interval.is_zero(),
             _lock: lock,
         });
@@ -119,7 +123,7 @@ impl PredictionLog {
     pub fn append(&self, prediction: &Prediction) -> Result<()> {
         prediction.check()?;
         self.inner.log.append(&prediction.encode(), prediction.index())?;
-        self.seen(prediction);
+        self.inner.last.called(&prediction.deployment, prediction.at);
         Ok(())
     }
 
@@ -128,7 +132,7 @@ impl PredictionLog {
         prediction.check()?;
         let done = self.inner.log.append_durable(&prediction.encode(), prediction.index())?;
         committed(done).await?;
-        self.seen(prediction);
+        self.inner.last.called(&prediction.deployment, prediction.at);
         Ok(())
     }
 
@@ -142,21 +146,14 @@ impl PredictionLog {
         committed(self.inner.log.flush()?).await
     }
 
-    fn seen(&self, prediction: &Prediction) {
-        let known = self.inner.last.read().get(&prediction.deployment).is_some_and(|at| *at >= prediction.at);
-        if !known {
-            latest(&mut self.inner.last.write(), &prediction.deployment, prediction.at);
-        }
-    }
-
     /// When a deployment was last called; none if never.
     pub fn last_at(&self, deployment: &str) -> Option<Timestamp> {
-        self.inner.last.read().get(deployment).copied()
+        self.inner.last.at(deployment)
     }
 
     /// The deployments that were ever called, in order of name.
     pub fn deployments(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.inner.last.read().keys().cloned().collect();
+        let mut names: Vec<_> = self.inner.last.0.load().keys().map(|name| name.to_string()).collect();
         names.sort();
         names
     }
@@ -180,11 +177,27 @@ impl PredictionLog {
     }
 }
 
-fn latest(last: &mut HashMap<String, Timestamp>, deployment: &str, at: Timestamp) {
-    match last.get_mut(deployment) {
-        Some(old) => *old = (*old).max(at),
-        None => {
-            last.insert(deployment.to_owned(), at);
+/// When each deployment was last called, in microseconds. Calls of one take no
+/// lock that calls of another wait for.
+#[derive(Default)]
+struct Last(ArcSwap<HashMap<Arc<str>, Arc<AtomicI64>>>);
+
+impl Last {
+    fn called(&self, deployment: &str, at: Timestamp) {
+        if let Some(last) = self.0.load().get(deployment) {
+            last.fetch_max(at.micros(), Relaxed);
+            return;
         }
+        let (name, first): (Arc<str>, _) = (deployment.into(), Arc::new(AtomicI64::new(at.micros())));
+        self.0.rcu(|all| {
+            let mut all = HashMap::clone(all);
+            let last = all.entry(name.clone()).or_insert_with(|| first.clone());
+            last.fetch_max(at.micros(), Relaxed);
+            all
+        });
+    }
+
+    fn at(&self, deployment: &str) -> Option<Timestamp> {
+        self.0.load().get(deployment).map(|last| Timestamp::from_micros(last.load(Relaxed)))
     }
 }

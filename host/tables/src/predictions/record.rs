@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use modelyard_clock::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -79,9 +79,9 @@ pub struct Prediction {
     /// found faster.
     pub id: Uuid,
     /// The deployment that was called.
-    pub deployment: String,
+    pub deployment: Arc<str>,
     /// The model that answered.
-    pub model: String,
+    pub model: Arc<str>,
     /// Its version.
     pub version: u32,
     /// When.
@@ -102,8 +102,8 @@ pub struct Prediction {
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
     pub(crate) id: Uuid,
-    pub(crate) deployment: String,
-    pub(crate) model: String,
+    pub(crate) deployment: Arc<str>,
+    pub(crate) model: Arc<str>,
     pub(crate) version: u32,
     pub(crate) at: Timestamp,
     pub(crate) rows: u32,
@@ -152,7 +152,7 @@ impl Prediction {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Encoder::default();
+        let mut out = Encoder(Vec::with_capacity(self.size()));
         out.u8(1);
         out.uuid(self.id);
         out.i64(self.at.micros());
@@ -171,6 +171,14 @@ impl Prediction {
             columns.iter().for_each(|column| out.column(column));
         }
         out.0
+    }
+
+    /// About the bytes that it takes.
+    fn size(&self) -> usize {
+        let columns = self.features.iter().chain(&self.outputs);
+        let rows = usize::try_from(self.rows).unwrap_or(0);
+        let each = |column: &Column| 16 + column.name.len() + rows * 12;
+        64 + self.deployment.len() + self.model.len() + columns.map(each).sum::<usize>()
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Result<Self> {
@@ -198,7 +206,7 @@ pub(crate) fn decode_head(input: &mut Decoder<'_>) -> Result<Head> {
     let id = input.uuid()?;
     let at = Timestamp::from_micros(input.i64()?);
     let (version, rows) = (input.u32()?, input.u32()?);
-    let (deployment, model) = (input.text()?.to_owned(), input.text()?.to_owned());
+    let (deployment, model) = (input.text()?.into(), input.text()?.into());
     Ok(Head { id, deployment, model, version, at, rows })
 }
 

@@ -186,7 +186,7 @@ fn fixed_columns(calls: &mut [(Prediction, Arc<[usize]>)]) -> Vec<Column> {
         entities.append(&mut named);
         ids.extend((0..call.rows).map(|row| PredictionId::new(call.id, row).to_string()));
         ats.resize(ats.len() + count, call.at.micros());
-        models.resize(models.len() + count, call.model.clone());
+        models.resize(models.len() + count, call.model.to_string());
         versions.resize(versions.len() + count, i64::from(call.version));
         latencies.resize(latencies.len() + count, i64::try_from(call.latency_us).unwrap_or(i64::MAX));
     }

@@ -95,7 +95,7 @@ impl PredictionLog {
 }
 
 /// Committed calls by deployment, model and version.
-fn groups(segments: &[Arc<Segment<Head>>]) -> BTreeMap<(String, String, u32), Group> {
+fn groups(segments: &[Arc<Segment<Head>>]) -> BTreeMap<(Arc<str>, Arc<str>, u32), Group> {
     let mut groups: BTreeMap<_, Group> = BTreeMap::new();
     for segment in segments {
         for entry in segment.entries(|_| true) {
@@ -112,8 +112,8 @@ fn describe(heads: &[Head], file: &FileInfo) -> Result<Sealed> {
     let (ats, ids) = (|| heads.iter().map(|head| head.at), || heads.iter().map(|head| head.id));
     Ok(Sealed {
         digest: file.digest,
-        deployment: first.deployment.clone(),
-        model: first.model.clone(),
+        deployment: first.deployment.to_string(),
+        model: first.model.to_string(),
         version: first.version,
         rows: file.rows,
         bytes: file.bytes,

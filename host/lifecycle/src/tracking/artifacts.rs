@@ -7,18 +7,22 @@
 //! the process, and the last seconds before a power cut are the file system's.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use tokio::io::AsyncWriteExt as _;
+use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use super::ArtifactPath;
 use crate::{Code, Error, Result};
 
-/// How much of a file is gathered before it is handed to the disk, in bytes.
-const BUFFER: usize = 1 << 20;
+/// How much of a file is gathered before it is handed to the disk, in bytes…
+const GATHERED: usize = 1 << 20;
+/// …and in pieces, as small as a client may send them.
+const PIECES: usize = 1024;
 
 /// The tree of files. A cheap handle.
 #[derive(Clone)]
@@ -45,10 +49,13 @@ pub struct Entry {
 }
 
 /// A file in the making. It appears with [`Upload::finish`]; if it is dropped
-/// before, nothing is left of it.
+/// before, nothing is left of it. While some of it is written, more is gathered.
 #[derive(Debug)]
 pub struct Upload {
-    file: tokio::fs::File,
+    file: Arc<File>,
+    gathered: Vec<Bytes>,
+    gathered_bytes: usize,
+    writing: Option<JoinHandle<io::Result<()>>>,
     staged: tempfile::TempPath,
     target: PathBuf,
     written: u64,
@@ -111,26 +118,29 @@ impl Artifacts {
             tempfile::NamedTempFile::new_in(&staging).map_err(|error| failed(&staging, &error))
         });
         let (file, staged) = made.await??.into_parts();
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(BUFFER);
-        Ok(Upload { file, staged, target, written: 0 })
+        Ok(Upload {
+            file: Arc::new(file),
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            writing: None,
+            staged,
+            target,
+            written: 0,
+        })
     }
 
     /// A file to read, and its size in bytes.
     ///
     /// # Errors
     /// [`Code::NotFound`].
-    pub async fn read(&self, path: &ArtifactPath) -> Result<(tokio::fs::File, u64)> {
-        let place = self.place(path);
-        let missing = || Error::new(Code::NotFound, format!("No such artifact: '{path}'"));
-        match tokio::fs::File::open(&place).await {
-            Ok(file) => {
-                let known = file.metadata().await.map_err(|error| failed(&place, &error))?;
-                if known.is_dir() { Err(missing()) } else { Ok((file, known.len())) }
-            }
-            Err(error) if is_missing(&error) => Err(missing()),
-            Err(error) => Err(failed(&place, &error)),
-        }
+    pub async fn read(&self, path: &ArtifactPath) -> Result<(File, u64)> {
+        let (place, path) = (self.place(path), path.clone());
+        let open = move || match File::open(&place).and_then(|file| Ok((file.metadata()?, file))) {
+            Ok((known, file)) if !known.is_dir() => Ok((file, known.len())),
+            Err(error) if !is_missing(&error) => Err(failed(&place, &error)),
+            _ => Err(Error::new(Code::NotFound, format!("No such artifact: '{path}'"))),
+        };
+        tokio::task::spawn_blocking(open).await?
     }
 
     /// What a directory holds, by name; nothing if there is none.
@@ -181,9 +191,27 @@ impl Artifacts {
 
 impl Upload {
     /// Appends these bytes.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.written += bytes.len() as u64;
-        self.file.write_all(bytes).await.map_err(|error| failed(&self.target, &error))
+        self.gathered_bytes += bytes.len();
+        self.gathered.push(bytes);
+        match self.gathered_bytes < GATHERED && self.gathered.len() < PIECES {
+            true => Ok(()),
+            false => self.hand_over().await,
+        }
+    }
+
+    /// Hands what was gathered to the disk, as soon as it has taken what it was
+    /// handed before.
+    async fn hand_over(&mut self) -> Result<()> {
+        if let Some(writing) = self.writing.take() {
+            writing.await?.map_err(|error| failed(&self.target, &error))?;
+        }
+        let (file, pieces) = (self.file.clone(), std::mem::take(&mut self.gathered));
+        self.gathered_bytes = 0;
+        let write = move || pieces.iter().try_for_each(|piece| (&*file).write_all(piece));
+        self.writing = Some(tokio::task::spawn_blocking(write));
+        Ok(())
     }
 
     /// How many bytes it has so far.
@@ -196,8 +224,10 @@ impl Upload {
     /// # Errors
     /// As [`Artifacts::upload`].
     pub async fn finish(mut self) -> Result<()> {
-        self.file.flush().await.map_err(|error| failed(&self.target, &error))?;
-        drop(self.file);
+        self.hand_over().await?;
+        if let Some(writing) = self.writing.take() {
+            writing.await?.map_err(|error| failed(&self.target, &error))?;
+        }
         let (staged, target) = (self.staged, self.target);
         tokio::task::spawn_blocking(move || settle(staged, &target)).await?
     }

@@ -1,6 +1,11 @@
 //! The files that clients log: sent, fetched, listed, removed; streamed both
 //! ways, so that a file of any size takes the same memory.
 
+use std::{
+    fs::File,
+    io::{self, Read as _, Seek as _, SeekFrom},
+};
+
 use axum::{
     Json, Router,
     body::Body,
@@ -9,14 +14,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::StreamExt as _;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
 use modelyard_lifecycle::{
     Platform,
     tracking::{ARTIFACT_ROOT, ArtifactPath, Upload},
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
-use tokio_util::io::ReaderStream;
+use tokio::task::JoinHandle;
 
 use super::{
     error::{Error, Result},
@@ -25,7 +30,7 @@ use super::{
 };
 
 /// How much of a file is read at once, in bytes.
-const CHUNK: usize = 1 << 20;
+const CHUNK: u64 = 1 << 20;
 
 /// The routes of this module, below `mlflow-artifacts`.
 pub(super) fn routes() -> Router<Platform> {
@@ -61,7 +66,7 @@ pub(super) async fn receive(mut upload: Upload, body: Body) -> Result<Upload> {
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Error::bad_request(format!("the file can't be read: {error}")))?;
-        upload.write(&chunk).await?;
+        upload.write(chunk).await?;
     }
     Ok(upload)
 }
@@ -81,7 +86,7 @@ pub(super) async fn send(
     headers: &HeaderMap,
     attached: bool,
 ) -> Result<Response> {
-    let (mut file, size) = platform.artifacts.read(&path).await?;
+    let (file, size) = platform.artifacts.read(&path).await?;
     let wanted = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let part = match wanted.map(|wanted| range::parse(wanted, size)) {
         None | Some(range::Wanted::All) => None,
@@ -92,11 +97,7 @@ pub(super) async fn send(
         }
     };
     let (from, length) = part.unwrap_or((0, size));
-    if from > 0 {
-        let sought = file.seek(std::io::SeekFrom::Start(from)).await;
-        sought.map_err(modelyard_lifecycle::Error::internal)?;
-    }
-    let body = Body::from_stream(ReaderStream::with_capacity(file.take(length), CHUNK));
+    let body = Body::from_stream(pieces(file, from, length));
     let mut response = Response::new(body);
     if part.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -115,6 +116,45 @@ pub(super) async fn send(
         headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
     Ok(response)
+}
+
+/// Part of a file, piece by piece: while one is sent, the next is read. A client
+/// that is slow holds no thread.
+fn pieces(file: File, from: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(Some(read_ahead(file, from, length)), |reading| async {
+        match reading?.await {
+            Err(error) => Some((Err(io::Error::other(error)), None)),
+            Ok(Err(error)) => Some((Err(error), None)),
+            Ok(Ok(None)) => None,
+            Ok(Ok(Some(Piece { bytes, file, next, left }))) => {
+                Some((Ok(bytes), Some(read_ahead(file, next, left))))
+            }
+        }
+    })
+}
+
+/// A piece of a file, and where it goes on.
+struct Piece {
+    bytes: Bytes,
+    file: File,
+    next: u64,
+    left: u64,
+}
+
+fn read_ahead(mut file: File, from: u64, left: u64) -> JoinHandle<io::Result<Option<Piece>>> {
+    tokio::task::spawn_blocking(move || {
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(left.min(CHUNK)).unwrap_or_default());
+        file.seek(SeekFrom::Start(from))?;
+        let read = (&file).take(left.min(CHUNK)).read_to_end(&mut bytes)? as u64;
+        match read {
+            // Somebody has cut it off meanwhile.
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(Some(Piece { bytes: bytes.into(), file, next: from + read, left: left - read })),
+        }
+    })
 }
 
 async fn list(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {

@@ -6,10 +6,12 @@
 //! So a guest that hangs, or scores a million rows, hinders no neighbour.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::engine::TICK;
@@ -22,7 +24,12 @@ const LONG: Duration = TICK.saturating_add(TICK.saturating_sub(Duration::from_mi
 const NICENESS: i32 = 10;
 
 /// The threads. They end with this.
-pub(crate) struct Background(Option<tokio::runtime::Runtime>, Handle);
+pub(crate) struct Background {
+    runtime: Option<tokio::runtime::Runtime>,
+    handle: Handle,
+    /// Held by what reads files.
+    turn: Arc<Semaphore>,
+}
 
 impl Background {
     pub(crate) fn start() -> Result<Background, Error> {
@@ -36,11 +43,22 @@ impl Background {
             .build()
             .map_err(|error| Error::Engine(format!("the background threads: {error}")))?;
         let handle = runtime.handle().clone();
-        Ok(Background(Some(runtime), handle))
+        Ok(Background { runtime: Some(runtime), handle, turn: Arc::new(Semaphore::new(1)) })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
-        &self.1
+        &self.handle
+    }
+
+    /// Does work that reads files, one piece of it after another, on a thread
+    /// that may block.
+    pub(crate) fn in_turn(&self, work: impl FnOnce() + Send + 'static) {
+        let turn = self.turn.clone();
+        self.handle.spawn(async move {
+            let _turn = turn.acquire().await;
+            // If it panicked, that was told.
+            let _ = tokio::task::spawn_blocking(work).await;
+        });
     }
 
     /// Runs a call to its end: here, or on the background's threads once it
@@ -59,7 +77,7 @@ impl Background {
         if let Some(value) = here.await {
             return value;
         }
-        match AbortOnDropHandle::new(self.1.spawn(call)).await {
+        match AbortOnDropHandle::new(self.handle.spawn(call)).await {
             Ok(value) => value,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -72,7 +90,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             // Whoever drops this may be a task, which must not wait.
             runtime.shutdown_background();
         }
@@ -81,7 +99,6 @@ impl Drop for Background {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;

@@ -139,9 +139,11 @@ fn checksum(path: &Path) -> io::Result<u32> {
     let mut buffer = vec![0; 128 << 10];
     let (mut file, mut hash) = (fs::File::open(path)?, crc32fast::Hasher::new());
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize()),
-            read => hash.update(buffer.get(..read).unwrap_or_default()),
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hash.finalize()),
+            Ok(read) => hash.update(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

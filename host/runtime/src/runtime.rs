@@ -273,7 +273,7 @@ impl Runtime {
             return self.component(digest, source).await.map(drop);
         }
         let (shared, digest) = (Arc::downgrade(&self.0), digest.to_owned());
-        self.0.background.handle().spawn(async move { shared.upgrade()?.cache.verify(&digest) });
+        self.0.background.in_turn(move || drop(shared.upgrade().map(|shared| shared.cache.verify(&digest))));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod range;
 mod registered;
 mod request;
 mod runs;
+mod search;
 mod server_info;
 mod traces;
 mod unsupported;
@@ -102,19 +103,4 @@ fn page(name: &str, items: Vec<impl Serialize>, token: Option<String>) -> Value 
         members.insert("next_page_token".to_owned(), json!(token));
     }
     Value::Object(members)
-}
-
-/// The page of what was found that begins at `offset`, and the token for the next.
-fn cut<T>(
-    platform: &Platform,
-    found: Vec<T>,
-    query: &[&str],
-    offset: u64,
-    most: i64,
-) -> (Vec<T>, Option<String>) {
-    let (offset, most) =
-        (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(most).unwrap_or(usize::MAX));
-    let end = offset.saturating_add(most);
-    let token = (found.len() > end).then(|| platform.tracking.tokens().seal(query, end as u64));
-    (found.into_iter().skip(offset).take(most).collect(), token)
 }

@@ -11,13 +11,14 @@ use modelyard_lifecycle::{
     Code, Platform,
     governance::Role,
     registry::{Model, Registration, Stage},
-    tracking::store::search::{Field, Filter, Kind, Order, Subject},
+    tracking::store::search::{Field, Filter, Kind, Subject},
 };
 use serde_json::{Value, json};
 
 use super::{
     error::{Error, Result},
     request::{Fields, missing},
+    search::Search,
     versions,
 };
 use crate::auth::Caller;
@@ -222,19 +223,13 @@ pub(super) fn wants_prompts(filter: &Filter) -> bool {
 }
 
 async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {
-    let most = fields.page(100, 1000)?;
-    let text = fields.text("filter")?;
-    let orders = fields.texts("order_by")?;
-    let filter = Filter::parse(Kind::RegisteredModels, text)?;
-    let order = Order::parse(Kind::RegisteredModels, &orders)?;
-    let query =
-        [&["registered-models", text][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()].concat();
-    let offset = platform.tracking.tokens().open(&query, fields.filled("page_token")?)?;
+    let Search { filter, order, page } =
+        Search::read(&platform, &fields, Kind::RegisteredModels, "registered-models", (100, 1000))?;
     let prompts = wants_prompts(&filter);
     let mut found = platform.registry().all_models().await?;
     found.retain(|model| model.is_prompt() == prompts && filter.matches(&Seen(model)));
     found.sort_by(|a, b| order.compare(&Seen(a), &Seen(b)));
-    let (items, token) = super::cut(&platform, found, &query, offset, most);
+    let (items, token) = page.cut(&platform, found);
     let mut versions: HashMap<String, Vec<Registration>> = HashMap::new();
     // One by one for a few, all at once for many.
     let many = items.len() > 8;

@@ -12,7 +12,7 @@ use modelyard_lifecycle::{
     registry::{Model, Registration, Stage},
     tracking::{
         Wanted,
-        store::search::{Field, Filter, Kind, Order, Subject},
+        store::search::{Field, Filter, Kind, Subject},
     },
 };
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ use super::{
     error::{Error, Result},
     registered::{self, check_tag, name, properties, tags, wants_prompts},
     request::Fields,
+    search::Search,
 };
 use crate::auth::Caller;
 
@@ -241,14 +242,9 @@ impl Subject for Seen<'_> {
 }
 
 async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json<Value>> {
-    let most = fields.page(200_000, 200_000)?;
-    let text = fields.text("filter")?;
-    let orders = fields.texts("order_by")?;
-    let filter = Filter::parse(Kind::ModelVersions, text)?;
-    let order = Order::parse(Kind::ModelVersions, &orders)?;
-    let query =
-        [&["model-versions", text][..], &orders.iter().map(String::as_str).collect::<Vec<_>>()].concat();
-    let offset = platform.tracking.tokens().open(&query, fields.filled("page_token")?)?;
+    let pages = (200_000, 200_000);
+    let Search { filter, order, page } =
+        Search::read(&platform, &fields, Kind::ModelVersions, "model-versions", pages)?;
     let prompts = wants_prompts(&filter);
     let models = platform.registry().all_models().await?;
     let known: std::collections::HashMap<&str, &Model> =
@@ -259,7 +255,7 @@ async fn search(State(platform): State<Platform>, fields: Fields) -> Result<Json
             && filter.matches(&Seen(version))
     });
     found.sort_by(|a, b| order.compare(&Seen(a), &Seen(b)));
-    let (items, token) = super::cut(&platform, found, &query, offset, most);
+    let (items, token) = page.cut(&platform, found);
     let shown = items.iter().filter_map(|version| Some(shown(version, known.get(version.model.as_str())?)));
     Ok(Json(super::page("model_versions", shown.collect::<Vec<_>>(), token)))
 }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{
     error::{Error, Result},
     request::{Fields, integer, missing, wrong},
+    search::Page,
 };
 use crate::auth::Caller;
 
@@ -164,12 +165,11 @@ async fn list(State(platform): State<Platform>, fields: Fields) -> Result<Json<V
     if !(1..=1000).contains(&most) {
         return Err(Error::invalid("max_results must be between 1 and 1000."));
     }
-    let query = ["webhooks"];
-    let offset = platform.tracking.tokens().open(&query, fields.filled("page_token")?)?;
+    let page = Page::open(&platform, &fields, vec!["webhooks".to_owned()], most)?;
     let mut all = platform.notifier.list().await?;
     all.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
     let webhooks: Vec<Value> = all.iter().filter_map(shown).collect();
-    let (items, token) = super::cut(&platform, webhooks, &query, offset, most);
+    let (items, token) = page.cut(&platform, webhooks);
     Ok(Json(super::page("webhooks", items, token)))
 }
 

@@ -199,11 +199,13 @@ fn join(directory: &Path, numbers: &[u64], target: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     async fn send(artifacts: &Artifacts, id: &str, number: u64, bytes: &[u8]) {
         let mut part = artifacts.part(id, number).await.unwrap();
-        part.write(bytes).await.unwrap();
+        part.write(Bytes::copy_from_slice(bytes)).await.unwrap();
         part.finish().await.unwrap();
     }
 
@@ -276,12 +278,12 @@ mod tests {
         let artifacts = Artifacts::open(directory.path()).unwrap();
         let path = ArtifactPath::parse("0/a.txt").unwrap();
         let mut upload = artifacts.upload(&path).await.unwrap();
-        upload.write(b"half").await.unwrap();
+        upload.write(Bytes::from_static(b"half")).await.unwrap();
         assert!(artifacts.read(&path).await.is_err());
         drop(upload);
         assert_eq!(fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
         let mut upload = artifacts.upload(&path).await.unwrap();
-        upload.write(b"whole").await.unwrap();
+        upload.write(Bytes::from_static(b"whole")).await.unwrap();
         upload.finish().await.unwrap();
         assert_eq!(artifacts.read(&path).await.unwrap().1, 5);
         // A file is no directory, and a directory no file.

@@ -72,7 +72,7 @@ macro_rules! export {
     (scoring: $plugin:ty) => {
         $crate::__export!($plugin, Scoring, scoring, {
             fn load(artifact: Vec<u8>) -> Result<$crate::Signature, $crate::Error> {
-                $crate::scoring::adapter::load::<$plugin>(&LOADED, &artifact)
+                $crate::scoring::adapter::load::<$plugin>(&LOADED, artifact)
             }
             fn predict(inputs: Vec<$crate::Tensor>) -> Result<Vec<$crate::Tensor>, $crate::Error> {
                 $crate::scoring::adapter::predict::<$plugin>(&LOADED, &inputs)
